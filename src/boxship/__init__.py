@@ -1,0 +1,1 @@
+"""boxship: builds, ships and runs containers."""

@@ -1,0 +1,1 @@
+"""Between wire shapes and engine values."""

@@ -1,0 +1,1 @@
+"""The build as a graph of operations with digests."""

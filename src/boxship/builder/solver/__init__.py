@@ -1,0 +1,1 @@
+"""Walks the graph: cache keys, scheduling, results."""

@@ -1,0 +1,1 @@
+"""Carries out one operation on real snapshots."""

@@ -1,0 +1,1 @@
+"""Containers' life cycle and what surrounds it."""

@@ -1,0 +1,1 @@
+"""Containers' output: where it is kept and how it is read."""

@@ -1,0 +1,1 @@
+"""What containers may share: namespaces, id ranges, cgroup parents."""

@@ -1,0 +1,1 @@
+"""Images in the local store: pull, push, load, save, import, unpack, remove."""

@@ -1,0 +1,1 @@
+"""The only door to the kernel: one function, one call, typed; no policy."""

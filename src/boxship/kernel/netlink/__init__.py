@@ -1,0 +1,1 @@
+"""Raw netlink: links, addresses, routes and neighbours in batched messages."""

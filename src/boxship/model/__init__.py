@@ -1,0 +1,1 @@
+"""OCI and engine values, frozen."""

@@ -1,0 +1,1 @@
+"""Networks: bridges, addresses, names and published ports."""

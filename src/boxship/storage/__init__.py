@@ -1,0 +1,1 @@
+"""Local stores: content by digest, snapshots by key, records by name."""

@@ -1,0 +1,1 @@
+"""Blobs by digest; on disk a plain OCI image layout."""

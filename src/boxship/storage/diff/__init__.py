@@ -1,0 +1,1 @@
+"""Layers as tar streams: applied to and made from directories."""

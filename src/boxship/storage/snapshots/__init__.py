@@ -1,0 +1,1 @@
+"""Root file systems by key and parent, handed out as mounts."""

@@ -1,0 +1,1 @@
+"""The Docker Engine API's documents, by their own names."""
