@@ -25,7 +25,6 @@ from boxship.engine.values import (
     PruneReport,
     SystemInfo,
     VersionInfo,
-    VolumeUse,
     WaitResult,
 )
 from boxship.model.container import Container, ContainerConfig, EndpointRequest, HostConfig
@@ -101,15 +100,15 @@ class Containers(Protocol):
         """
         ...
 
-    async def stop(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None:
-        """Send the stop signal, then SIGKILL after `timeout` seconds (-1: never; None: default).
+    async def stop(self, ref: str, *, grace: int | None = None, signal: str = "") -> None:
+        """Send the stop signal, then SIGKILL after `grace` seconds (-1: never; None: default).
 
         Raises:
             NotModifiedError: it does not run.
         """
         ...
 
-    async def restart(self, ref: str, *, timeout: int | None = None, signal: str = "") -> None: ...
+    async def restart(self, ref: str, *, grace: int | None = None, signal: str = "") -> None: ...
 
     async def kill(self, ref: str, signal: str = "") -> None:
         """Send a signal by name or number; SIGKILL by default.
