@@ -47,6 +47,14 @@ def error(message: str) -> None:
     _write("error", message)
 
 
+def exception(what: str, failure: BaseException) -> None:
+    """Report an unexpected failure with where it came from, innermost frame last."""
+    import traceback  # noqa: PLC0415 - only on the way to a bug report
+
+    trace = "".join(traceback.format_exception(failure)).rstrip().replace("\n", "\n    ")
+    error(f"{what}: {trace}")
+
+
 def _write(level: str, message: str) -> None:
     if _LEVELS[level] < _threshold:
         return
