@@ -1,0 +1,149 @@
+"""Attached clients: duplex sessions over the keeper's sockets, before and after the start."""
+
+import asyncio
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
+
+from boxship.engine.values import AttachRequest
+
+_PIECE = 65536
+
+
+class Streams(NamedTuple):
+    """Which of a process's standard streams a session connects."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+
+
+def streams_of(request: AttachRequest) -> Streams:
+    return Streams(request.stdin, request.stdout, request.stderr)
+
+
+class LiveSession:
+    """A session over one end of a socket pair; the keeper holds the other."""
+
+    def __init__(self, connection: socket.socket, *, tty: bool, replay: bytes = b"") -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._tty = tty
+        self._replay = replay
+        self._input_open = True
+
+    @property
+    def tty(self) -> bool:
+        return self._tty
+
+    async def read(self) -> bytes:
+        if self._replay:
+            replay, self._replay = self._replay, b""
+            return replay
+        if self._connection.fileno() < 0:
+            return b""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._connection, _PIECE)
+        except OSError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        if not self._input_open or self._connection.fileno() < 0:
+            return
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._connection, data)
+        except OSError:
+            self._input_open = False
+
+    async def close_input(self) -> None:
+        if self._input_open:
+            self._input_open = False
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        # shutdown wakes a reader that waits in another task; close alone would not.
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+
+class PendingSession:
+    """A session with a container that does not run yet.
+
+    `bind` gives it its socket when the container starts, `abandon` ends it without one. Input that
+    arrives earlier is kept, up to the pace of a client that waits for each write.
+    """
+
+    def __init__(self, streams: Streams, *, tty: bool, replay: bytes = b"") -> None:
+        self.streams = streams
+        self._tty = tty
+        self._replay = replay
+        self._live: LiveSession | None = None
+        self._settled = asyncio.Event()
+        self._closed = False
+
+    @property
+    def tty(self) -> bool:
+        return self._tty
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def bind(self, connection: socket.socket) -> None:
+        self._live = LiveSession(connection, tty=self._tty)
+        if self._closed:
+            self._live.close()
+        self._settled.set()
+
+    def abandon(self) -> None:
+        self._settled.set()
+
+    async def read(self) -> bytes:
+        if self._replay:
+            replay, self._replay = self._replay, b""
+            return replay
+        await self._settled.wait()
+        return await self._live.read() if self._live is not None else b""
+
+    async def write(self, data: bytes) -> None:
+        await self._settled.wait()
+        if self._live is not None:
+            await self._live.write(data)
+
+    async def close_input(self) -> None:
+        await self._settled.wait()
+        if self._live is not None:
+            await self._live.close_input()
+
+    def close(self) -> None:
+        self._closed = True
+        if self._live is not None:
+            self._live.close()
+        self._settled.set()
+
+
+class ReplaySession:
+    """What was written before, and nothing more."""
+
+    def __init__(self, pieces: list[bytes], *, tty: bool) -> None:
+        self._pieces = deque(pieces)
+        self._tty = tty
+
+    @property
+    def tty(self) -> bool:
+        return self._tty
+
+    async def read(self) -> bytes:
+        return self._pieces.popleft() if self._pieces else b""
+
+    async def write(self, data: bytes) -> None:
+        """Dropped: nobody reads it."""
+
+    async def close_input(self) -> None:
+        """Nothing to close."""
+
+    def close(self) -> None:
+        self._pieces.clear()
