@@ -100,6 +100,9 @@ class Response:
         return data
 
     def close(self) -> None:
+        if self._raw.length == 0:
+            # An empty body (HEAD, 204) is read when its head is; http.client wants to be told.
+            self._raw.read()
         self._finish(reusable=self.reusable and self._raw.isclosed())
 
     def _finish(self, *, reusable: bool) -> None:
