@@ -1,0 +1,160 @@
+"""Read and write the small files of a cgroup directory, and say what failed in words."""
+# The launcher imports this, and pathlib costs more than a container's groups.
+# ruff: noqa: PTH106, PTH119
+
+import errno
+import os
+import time
+
+from boxship.errors import (
+    BoxshipError,
+    ConflictError,
+    InternalError,
+    InvalidArgumentError,
+    UnsupportedError,
+)
+
+_CHUNK = 65536
+_REFUSED = (errno.EINVAL, errno.ERANGE, errno.ENODEV, errno.ENXIO)
+
+
+def read(directory: str, name: str) -> str:
+    """The whole content of a control file, stripped.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = f"{directory}/{name}"
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = chunk = os.read(descriptor, _CHUNK)
+        while len(chunk) == _CHUNK:
+            chunk = os.read(descriptor, _CHUNK)
+            content += chunk
+    except OSError as failure:
+        raise OSError(failure.errno, failure.strerror, path) from failure
+    finally:
+        os.close(descriptor)
+    return content.decode("ascii", "replace").strip()
+
+
+def read_or(directory: str, name: str, default: str) -> str:
+    """The content of a control file, or the default where it cannot be read."""
+    try:
+        return read(directory, name)
+    except OSError:
+        return default
+
+
+def write(directory: str, name: str, value: str) -> None:
+    """Write one value in one call, as the kernel requires.
+
+    Raises:
+        OSError: it cannot be opened or the kernel refuses the value.
+    """
+    path = f"{directory}/{name}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    except OSError as failure:
+        raise OSError(failure.errno, failure.strerror, path) from failure
+    finally:
+        os.close(descriptor)
+
+
+def write_all(directory: str, name: str, values: list[str]) -> None:
+    """Write several values to one file, a call each.
+
+    Raises:
+        OSError: it cannot be opened or the kernel refuses a value.
+    """
+    path = f"{directory}/{name}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for value in values:
+            os.write(descriptor, value.encode())
+    except OSError as failure:
+        raise OSError(failure.errno, failure.strerror, path) from failure
+    finally:
+        os.close(descriptor)
+
+
+def flat_keyed(text: str) -> dict[str, int]:
+    """Decode lines of `key value` (memory.stat, cpu.stat, memory.events); others are skipped."""
+    table: dict[str, int] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if value.lstrip("-").isdigit():
+            table[key] = int(value)
+    return table
+
+
+def whole(text: str) -> int:
+    """A number, or 0 for `max`, an empty file and what is not one."""
+    return int(text) if text.isdigit() else 0
+
+
+def refused(failure: OSError, group: str, value: str) -> BoxshipError:
+    """The error for a value that the kernel did not take."""
+    name = os.path.basename(str(failure.filename))
+    what = f"cannot set {name} of cgroup {group} to {value}: {os.strerror(failure.errno or 0)}"
+    if failure.errno in _REFUSED:
+        return InvalidArgumentError(what)
+    if failure.errno == errno.EBUSY:
+        return ConflictError(what)
+    return InternalError(what)
+
+
+def missing(controller: str, option: str, group: str) -> UnsupportedError:
+    """The error for a limit whose controller the host does not offer."""
+    return UnsupportedError(
+        f"cannot set {option} of cgroup {group}: the {controller} controller is not available",
+        hint=f"mount or enable the {controller} controller, or leave the limit out",
+    )
+
+
+def processes(directory: str) -> list[int]:
+    """Process ids in a group and its descendants; empty when it is gone."""
+    found = [int(pid) for pid in read_or(directory, "cgroup.procs", "").split() if pid.isdigit()]
+    for child in children(directory):
+        found.extend(processes(child))
+    return found
+
+
+def children(directory: str) -> list[str]:
+    """The groups directly below one."""
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def remove(directory: str, deadline: float) -> None:
+    """Delete a group and what is below it, waiting for dying processes until the deadline.
+
+    Raises:
+        ConflictError: it is still busy at the deadline (monotonic seconds).
+    """
+    pause = 0.0005
+    while not _try_remove(directory):
+        if time.monotonic() > deadline:
+            pids = " ".join(str(pid) for pid in processes(directory)[:8]) or "none visible"
+            raise ConflictError(f"cannot remove cgroup {directory}: processes in it: {pids}")
+        # Exit notification comes before the kernel takes the task out of its group.
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def _try_remove(directory: str) -> bool:
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError as failure:
+        if failure.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+            raise
+        for child in children(directory):
+            _try_remove(child)
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""OCI `linux.resources`, which speaks version 1, to the control files of cgroup version 2."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import log2
+from typing import Any, NamedTuple
+
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.runtime.cgroups import files
+from boxship.runtime.cgroups.devices import DeviceRule, device_rules
+
+_THROTTLES = (
+    ("throttleReadBpsDevice", "rbps"),
+    ("throttleWriteBpsDevice", "wbps"),
+    ("throttleReadIOPSDevice", "riops"),
+    ("throttleWriteIOPSDevice", "wiops"),
+)
+_PERIOD = 100_000
+
+
+class _Group(NamedTuple):
+    directory: str
+    path: str
+    restrict_devices: Callable[[tuple[DeviceRule, ...]], None]
+    warnings: list[str]
+
+    def set(self, name: str, value: str) -> None:
+        try:
+            files.write(self.directory, name, value)
+        except FileNotFoundError as failure:
+            raise files.missing(name.partition(".")[0], name, self.path) from failure
+        except OSError as failure:
+            raise files.refused(failure, self.path, value) from failure
+
+
+def apply_limits(
+    directory: str,
+    path: str,
+    resources: Mapping[str, Any],
+    restrict_devices: Callable[[tuple[DeviceRule, ...]], None],
+) -> tuple[str, ...]:
+    """Write every limit that is given; see `api.Cgroup.apply`."""
+    group = _Group(directory, path, restrict_devices, [])
+    for key, apply in _SECTIONS:
+        section = resources.get(key)
+        if section:
+            apply(group, section)
+    return tuple(group.warnings)
+
+
+def cpu_weight(shares: int) -> int:
+    """`cpu.weight` (1 to 10000) of v1 shares (2 to 262144), keeping both defaults equal.
+
+    The exponential fit through (2, 1), (1024, 100) and (262144, 10000) that OCI runtimes use since
+    2025, in place of a line that made the default of 1024 a weight of 39.
+    """
+    if shares <= 2:
+        return 1
+    if shares >= 262144:
+        return 10000
+    bits = log2(shares)
+    exponent = (bits * bits + 125 * bits) / 612 - 7 / 34
+    return max(1, min(10000, _round_up(10.0**exponent)))
+
+
+def io_weight(weight: int) -> int:
+    """`io.weight` (1 to 10000) of a v1 block I/O weight (10 to 1000), on a line."""
+    return 1 + (max(10, min(1000, weight)) - 10) * 9999 // 990
+
+
+def _round_up(value: float) -> int:
+    whole = int(value)
+    # 1024 must give 100 exactly, whatever the last bit of the float says.
+    return whole if value - whole < 1e-9 else whole + 1
+
+
+def _devices(group: _Group, entries: list[Mapping[str, Any]]) -> None:
+    group.restrict_devices(tuple(device_rules(entries)))
+
+
+def _memory(group: _Group, memory: Mapping[str, Any]) -> None:
+    limit, swap = memory.get("limit"), memory.get("swap")
+    swap_value = _swap(limit, swap)
+    if swap_value == "max" or limit == -1:
+        _set_swap(group, swap_value)
+        swap_value = ""
+    if limit is not None:
+        group.set("memory.max", _amount(limit))
+    _set_swap(group, swap_value)
+    if memory.get("reservation") is not None:
+        group.set("memory.low", _amount(memory["reservation"]))
+    if memory.get("disableOOMKiller"):
+        group.warnings.append("cgroup version 2 always kills on out of memory: option discarded")
+    for key in ("swappiness", "kernel", "kernelTCP"):
+        if memory.get(key):
+            group.warnings.append(f"cgroup version 2 has no memory {key}: option discarded")
+
+
+def _swap(limit: int | None, swap: int | None) -> str:
+    """`memory.swap.max`, swap alone, of OCI's memory with swap; empty to leave it as it is."""
+    if swap is None:
+        return ""
+    if swap == -1:
+        return "max"
+    if limit is None or limit == -1 or swap < limit:
+        raise InvalidArgumentError(
+            f"invalid memory limits: memory with swap ({swap}) needs a memory limit of no more"
+        )
+    return str(swap - limit)
+
+
+def _set_swap(group: _Group, value: str) -> None:
+    if not value:
+        return
+    try:
+        group.set("memory.swap.max", value)
+    except UnsupportedError:
+        if value not in ("max", "0"):
+            group.warnings.append(
+                "the kernel does not account for swap: memory is limited without swap"
+            )
+
+
+def _amount(value: int) -> str:
+    return "max" if value == -1 else str(value)
+
+
+def _cpu(group: _Group, cpu: Mapping[str, Any]) -> None:
+    if cpu.get("realtimePeriod") or cpu.get("realtimeRuntime"):
+        raise UnsupportedError(
+            f"cannot set a real-time budget of cgroup {group.path}: cgroup version 2 has none"
+        )
+    if cpu.get("shares"):
+        group.set("cpu.weight", str(cpu_weight(cpu["shares"])))
+    quota, period = cpu.get("quota"), cpu.get("period")
+    if quota or period:
+        allowed = str(quota) if quota and quota > 0 else "max"
+        group.set("cpu.max", f"{allowed} {period or _PERIOD}")
+    for key, name in (("burst", "cpu.max.burst"), ("idle", "cpu.idle")):
+        if cpu.get(key) is not None:
+            group.set(name, str(cpu[key]))
+    for key, name in (("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")):
+        if cpu.get(key):
+            group.set(name, cpu[key])
+
+
+def _pids(group: _Group, pids: Mapping[str, Any]) -> None:
+    limit = pids.get("limit")
+    if limit is not None:
+        group.set("pids.max", str(limit) if limit > 0 else "max")
+
+
+def _block_io(group: _Group, block_io: Mapping[str, Any]) -> None:
+    if block_io.get("weight"):
+        _weight(group, "", block_io["weight"])
+    for device in block_io.get("weightDevice") or ():
+        if device.get("weight"):
+            _weight(group, f"{device['major']}:{device['minor']} ", device["weight"])
+    for key, name in _THROTTLES:
+        for device in block_io.get(key) or ():
+            value = f"{device['major']}:{device['minor']} {name}={device['rate'] or 'max'}"
+            group.set("io.max", value)
+
+
+def _weight(group: _Group, device: str, weight: int) -> None:
+    """BFQ's weight takes v1's numbers; the iocost controller's has its own scale."""
+    choices = (
+        ("io.bfq.weight", f"{device}{weight}"),
+        ("io.weight", f"{device or 'default '}{io_weight(weight)}"),
+    )
+    for name, value in choices:
+        with suppress(UnsupportedError):
+            group.set(name, value)
+            return
+    group.warnings.append(
+        "no block scheduler of this kernel knows weights: the weight is discarded"
+    )
+
+
+def _huge_pages(group: _Group, limits: list[Mapping[str, Any]]) -> None:
+    for entry in limits:
+        group.set(f"hugetlb.{entry['pageSize']}.max", str(entry["limit"]))
+
+
+def _network(group: _Group, network: Mapping[str, Any]) -> None:
+    if network.get("classID") or network.get("priorities"):
+        raise UnsupportedError(
+            f"cannot set network class or priority of cgroup {group.path}: version 2 has none",
+            hint="match the cgroup's path in nftables instead",
+        )
+
+
+def _rdma(group: _Group, rdma: Mapping[str, Mapping[str, Any]]) -> None:
+    for device, limits in rdma.items():
+        handles = limits.get("hcaHandles", "max")
+        objects = limits.get("hcaObjects", "max")
+        group.set("rdma.max", f"{device} hca_handle={handles} hca_object={objects}")
+
+
+def _unified(group: _Group, unified: Mapping[str, str]) -> None:
+    for name, value in unified.items():
+        if "/" in name or "." not in name:
+            raise InvalidArgumentError(f"invalid unified resource {name!r}: not a control file")
+        group.set(name, value)
+
+
+_SECTIONS = (
+    ("devices", _devices),
+    ("memory", _memory),
+    ("cpu", _cpu),
+    ("pids", _pids),
+    ("blockIO", _block_io),
+    ("hugepageLimits", _huge_pages),
+    ("network", _network),
+    ("rdma", _rdma),
+    ("unified", _unified),
+)

@@ -1,0 +1,172 @@
+"""Cgroup version 1: one directory of the same name on every controller's hierarchy.
+
+Documentation/admin-guide/cgroup-v1 in the kernel tree.
+"""
+# The launcher imports this, and pathlib costs more than a container's groups.
+# ruff: noqa: PTH102, PTH112, PTH119, PTH120
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from boxship.errors import ConflictError, UnsupportedError
+from boxship.runtime.cgroups import files
+from boxship.runtime.cgroups.api import CgroupMount, CgroupStats, Hierarchies
+from boxship.runtime.cgroups.limits_v1 import apply_limits
+from boxship.runtime.cgroups.stats_v1 import read_stats
+
+_FREEZE_SECONDS = 2.0
+_FREEZE_TO_KILL_SECONDS = 0.05
+_REMOVE_SECONDS = 0.5
+
+
+class LegacyCgroup:
+    """A group on v1 hierarchies, the freezer's included; see `api.Cgroup`."""
+
+    version = 1
+
+    def __init__(self, hierarchies: Hierarchies, path: str) -> None:
+        self.path = path
+        self._hierarchies = hierarchies
+        self._directories = {name: point + path for name, point in hierarchies.v1.items()}
+        # Controllers mounted together share a directory: each is visited once, in mount order.
+        self._unique = tuple(dict.fromkeys(self._directories.values()))
+        # Any hierarchy that all processes of the group are in will do for listing them.
+        self._freezer = self._directories.get("freezer", "")
+        self._listing = self._freezer or (self._unique[-1] if self._unique else "")
+
+    def exists(self) -> bool:
+        return bool(self._listing) and os.path.isdir(self._listing)
+
+    def create(self) -> None:
+        cpuset = self._directories.get("cpuset", "")
+        for directory in self._unique:
+            depth = self.path.count("/")
+            _make(directory, depth, cpuset=directory == cpuset)
+
+    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+        return apply_limits(self._directories, self.path, resources)
+
+    def add(self, pid: int) -> None:
+        for directory in self._unique:
+            files.write(directory, "cgroup.procs", str(pid))
+
+    def enter(self) -> None:
+        for directory in self._unique:
+            files.write(directory, "tasks", "0")
+
+    def open_directory(self) -> int:
+        return -1
+
+    def freeze(self) -> None:
+        self._freeze(_FREEZE_SECONDS)
+
+    def _freeze(self, seconds: float) -> None:
+        self._require_freezer()
+        deadline = time.monotonic() + seconds
+        pause = 0.0002
+        while True:
+            # Written again each time: tasks that fork while freezing can escape one sweep.
+            files.write(self._freezer, "freezer.state", "FROZEN")
+            if files.read(self._freezer, "freezer.state") == "FROZEN":
+                return
+            if time.monotonic() > deadline:
+                self.thaw()
+                raise ConflictError(f"cannot freeze cgroup {self.path}: its processes do not stop")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+
+    def thaw(self) -> None:
+        self._require_freezer()
+        files.write(self._freezer, "freezer.state", "THAWED")
+
+    def frozen(self) -> bool:
+        return files.read_or(self._freezer, "freezer.state", "") in ("FROZEN", "FREEZING")
+
+    def kill(self) -> None:
+        # Frozen processes cannot exit, so no listed pid can have been given to another process.
+        with contextlib.suppress(ConflictError, UnsupportedError, OSError):
+            self._freeze(_FREEZE_TO_KILL_SECONDS)
+        try:
+            for pid in self.processes():
+                _kill(pid)
+        finally:
+            if self._freezer and self.exists():
+                self.thaw()
+
+    def processes(self) -> list[int]:
+        return files.processes(self._listing) if self._listing else []
+
+    def oom_kills(self) -> int:
+        memory = self._directories.get("memory")
+        if memory is None:
+            return 0
+        # The count is in this file since kernel 4.13.
+        return files.flat_keyed(files.read_or(memory, "memory.oom_control", "")).get("oom_kill", 0)
+
+    def stats(self) -> CgroupStats:
+        return read_stats(self._directories)
+
+    def remove(self) -> None:
+        deadline = time.monotonic() + _REMOVE_SECONDS
+        for directory in self._unique:
+            files.remove(directory, deadline)
+
+    def mounts(self) -> tuple[CgroupMount, ...]:
+        together: dict[str, list[str]] = {}
+        for name, point in self._hierarchies.v1.items():
+            together.setdefault(point, []).append(name)
+        return tuple(
+            CgroupMount(
+                type="cgroup",
+                name=os.path.basename(point),
+                data=",".join(names),
+                source=point + self.path,
+                links=tuple(names) if len(names) > 1 else (),
+            )
+            for point, names in together.items()
+        )
+
+    def _require_freezer(self) -> None:
+        if not self._freezer:
+            raise files.missing("freezer", "freezer.state", self.path)
+
+
+def _make(directory: str, depth: int, *, cpuset: bool) -> None:
+    """Make a group and those above it; depth is how many of its names are ours to make."""
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        if depth <= 1:
+            raise
+        _make(os.path.dirname(directory), depth - 1, cpuset=cpuset)
+        _make(directory, 1, cpuset=cpuset)
+        return
+    if cpuset:
+        _inherit_cpuset(directory, depth)
+
+
+def _inherit_cpuset(directory: str, depth: int) -> None:
+    """Fill an empty cpuset from the group above: until then no process can be put into it."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if files.read(directory, name):
+            continue
+        parent = os.path.dirname(directory)
+        value = files.read(parent, name)
+        if not value and depth > 1:
+            _inherit_cpuset(parent, depth - 1)
+            value = files.read(parent, name)
+        files.write(directory, name, value)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, 9)
+    except OSError as failure:
+        if failure.errno != errno.ESRCH:
+            raise

@@ -1,0 +1,172 @@
+"""Cgroup version 2: one directory for every controller.
+
+Documentation/admin-guide/cgroup-v2.rst in the kernel tree.
+"""
+# The launcher imports this, and pathlib costs more than a container's group.
+# ruff: noqa: PTH102, PTH112, PTH120
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from boxship.errors import ConflictError
+from boxship.runtime.cgroups import files
+from boxship.runtime.cgroups.api import CgroupMount, CgroupStats, Hierarchies
+from boxship.runtime.cgroups.devices import DeviceRule
+from boxship.runtime.cgroups.limits_v2 import apply_limits
+from boxship.runtime.cgroups.stats_v2 import read_stats
+
+_FREEZE_SECONDS = 2.0
+_REMOVE_SECONDS = 0.5
+_WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb", "rdma")
+
+DeviceDoor = Callable[[int, tuple[DeviceRule, ...]], None]
+
+
+class UnifiedCgroup:
+    """A group on the v2 hierarchy; see `api.Cgroup`."""
+
+    version = 2
+
+    def __init__(
+        self, hierarchies: Hierarchies, path: str, restrict_devices: DeviceDoor | None = None
+    ) -> None:
+        self.path = path
+        self._root = hierarchies.unified
+        self._directory = hierarchies.unified + path
+        self._wanted = tuple(name for name in _WANTED if name in hierarchies.controllers)
+        self._restrict_devices = restrict_devices or _restrict_devices
+
+    def exists(self) -> bool:
+        return os.path.isdir(self._directory)
+
+    def create(self) -> None:
+        if not os.path.isdir(os.path.dirname(self._directory)):
+            self._make_parents()
+        try:
+            os.mkdir(self._directory, 0o755)
+        except FileExistsError:
+            return
+        offered = files.read_or(self._directory, "cgroup.controllers", "").split()
+        if any(name not in offered for name in self._wanted):
+            self._make_parents()
+
+    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+        return apply_limits(self._directory, self.path, resources, self._restrict)
+
+    def add(self, pid: int) -> None:
+        files.write(self._directory, "cgroup.procs", str(pid))
+
+    def enter(self) -> None:
+        # A domain group has no per-thread entry: clone(CLONE_INTO_CGROUP) is the fast way in.
+        files.write(self._directory, "cgroup.procs", "0")
+
+    def open_directory(self) -> int:
+        return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def freeze(self) -> None:
+        files.write(self._directory, "cgroup.freeze", "1")
+        if not self._wait("frozen", 1):
+            self.thaw()
+            raise ConflictError(f"cannot freeze cgroup {self.path}: its processes do not stop")
+
+    def thaw(self) -> None:
+        files.write(self._directory, "cgroup.freeze", "0")
+
+    def frozen(self) -> bool:
+        return files.read_or(self._directory, "cgroup.freeze", "0") == "1"
+
+    def kill(self) -> None:
+        try:
+            # Atomic against forks, and it kills frozen processes too (kernel 5.14).
+            files.write(self._directory, "cgroup.kill", "1")
+        except FileNotFoundError:
+            for pid in self.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+
+    def processes(self) -> list[int]:
+        return files.processes(self._directory)
+
+    def oom_kills(self) -> int:
+        return self._events("memory.events").get("oom_kill", 0)
+
+    def stats(self) -> CgroupStats:
+        return read_stats(self._directory)
+
+    def remove(self) -> None:
+        files.remove(self._directory, time.monotonic() + _REMOVE_SECONDS)
+
+    def mounts(self) -> tuple[CgroupMount, ...]:
+        return (CgroupMount("cgroup2", "", "", self._directory, ()),)
+
+    def _make_parents(self) -> None:
+        """Make the groups above this one and pass the controllers down to it.
+
+        A group that refuses (it has processes of its own: the engine itself runs in a container)
+        ends the handing down; `apply` then names the controller a limit lacks.
+        """
+        directory = self._root
+        for name in self.path.split("/")[1:]:
+            _hand_down(directory, self._wanted)
+            directory = f"{directory}/{name}"
+            if directory != self._directory:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(directory, 0o755)
+
+    def _restrict(self, rules: tuple[DeviceRule, ...]) -> None:
+        descriptor = self.open_directory()
+        try:
+            self._restrict_devices(descriptor, rules)
+        finally:
+            os.close(descriptor)
+
+    def _events(self, name: str) -> dict[str, int]:
+        return files.flat_keyed(files.read_or(self._directory, name, ""))
+
+    def _wait(self, event: str, value: int) -> bool:
+        deadline = time.monotonic() + _FREEZE_SECONDS
+        pause = 0.0002
+        while self._events("cgroup.events").get(event) != value:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+        return True
+
+
+def _hand_down(directory: str, wanted: tuple[str, ...]) -> None:
+    enabled = files.read_or(directory, "cgroup.subtree_control", "").split()
+    for name in wanted:
+        if name in enabled:
+            continue
+        try:
+            # One at a time, so that one refusal does not take the others with it.
+            files.write(directory, "cgroup.subtree_control", f"+{name}")
+        except OSError as failure:
+            if failure.errno not in (errno.EBUSY, errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+
+
+def _restrict_devices(cgroup: int, rules: tuple[DeviceRule, ...]) -> None:
+    """Put a device filter in place of those a former `apply` attached.
+
+    The new one goes in first: for a moment both have to agree, and no moment is without.
+    """
+    from boxship.kernel import bpf  # noqa: PLC0415 - only v2 hosts need it
+
+    former = bpf.attached_device_programs(cgroup)
+    program = bpf.load_device_program(bpf.device_program(rules))
+    try:
+        bpf.attach_device_program(cgroup, program)
+    finally:
+        os.close(program)
+    for identifier in former:
+        program = bpf.open_program(identifier)
+        try:
+            bpf.detach_device_program(cgroup, program)
+        finally:
+            os.close(program)
