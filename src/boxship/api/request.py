@@ -1,6 +1,5 @@
 """One HTTP request as a handler sees it: its query, its body, and the ways to answer."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qs
@@ -219,19 +218,3 @@ def json_response(value: object, status: int = 200) -> Response:
 
 def no_content(status: int = 204) -> Response:
     return Response(status, b"", "")
-
-
-async def pump(source: AsyncIterator[bytes], stream: Stream) -> None:
-    """Send everything an iterator yields, in order."""
-    async for data in source:
-        await stream.write(data)
-
-
-async def first_of(*work: "asyncio.Task[None]") -> None:
-    """Wait for one of the tasks, cancel the others and surface the first failure."""
-    done, pending = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    for task in done:
-        task.result()
