@@ -37,9 +37,7 @@ def check_policy(policy: RestartPolicy, *, auto_remove: bool) -> None:
             "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
     if policy.maximum_retry_count < 0:
-        raise InvalidArgumentError(
-            "invalid restart policy: maximum retry count cannot be negative"
-        )
+        raise InvalidArgumentError("invalid restart policy: maximum retry count cannot be negative")
     if policy.maximum_retry_count and name != "on-failure":
         raise InvalidArgumentError(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'"

@@ -20,7 +20,7 @@ _ADJECTIVES = (
     "sound southern spare spry steady stellar still stout sturdy subtle sunny sure swift tidy "
     "tranquil true trusty upbeat upright urban vast vivid warm wary western whole wide windy wise "
     "witty young zesty"
-).split()
+)
 
 _SURNAMES = (
     "abel ampere apgar archimedes arendt avogadro backus bassi beaufort becquerel bell bessel "
@@ -31,15 +31,15 @@ _SURNAMES = (
     "germain gibbs godel goodall gosling gutenberg haber halley hamilton harrison hawking "
     "heaviside hermite herschel hertz hilbert hodgkin holberton hooke hopper hubble humboldt "
     "huygens hypatia jackson jacobi jemison jenner joule kahn kelvin kepler khorana kirchhoff "
-    "knuth kovalevskaya lagrange lamarr landau laplace lavoisier leavitt leibniz lindbergh linnaeus "
+    "knuth kovalevskaya lagrange lamarr landau laplace lavoisier leavitt leibniz linnaeus "
     "lister lorenz lovelace lyell magellan marconi maxwell mayer mccarthy mclean meitner mendel "
     "mendeleev mercator mirzakhani mobius montgolfier moore morse napier nansen newcomen newton "
     "nightingale nobel noether nyquist oersted ohm papin pappus pascal pasteur pauli payne penrose "
     "planck poincare polo poisson priestley ptolemy pythagoras raman ramanujan rayleigh riemann "
-    "ritchie roemer rubin rutherford sagan salk savery seaborg shannon siemens somerville stephenson "
+    "ritchie roemer rubin rutherford sagan salk savery seaborg shannon siemens somerville "
     "stokes swan tesla thales thompson torricelli turing tycho venn volta wallace watt wegener "
     "wiles wilkes wright wu yalow yonath zuse"
-).split()
+)
 
 _TRIES = 8
 
@@ -71,4 +71,4 @@ def random_name(taken: Callable[[str], bool]) -> str:
 
 
 def _pair() -> str:
-    return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_SURNAMES)}"
+    return f"{secrets.choice(_ADJECTIVES.split())}_{secrets.choice(_SURNAMES.split())}"

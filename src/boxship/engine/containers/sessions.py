@@ -32,6 +32,8 @@ class LiveSession:
         self._tty = tty
         self._replay = replay
         self._input_open = True
+        self._users = 0
+        self._closed = False
 
     @property
     def tty(self) -> bool:
@@ -41,32 +43,48 @@ class LiveSession:
         if self._replay:
             replay, self._replay = self._replay, b""
             return replay
-        if self._connection.fileno() < 0:
+        if self._closed:
             return b""
+        self._users += 1
         try:
             return await asyncio.get_running_loop().sock_recv(self._connection, _PIECE)
         except OSError:
             return b""
+        finally:
+            self._leave()
 
     async def write(self, data: bytes) -> None:
-        if not self._input_open or self._connection.fileno() < 0:
+        if not self._input_open or self._closed:
             return
+        self._users += 1
         try:
             await asyncio.get_running_loop().sock_sendall(self._connection, data)
         except OSError:
             self._input_open = False
+        finally:
+            self._leave()
 
     async def close_input(self) -> None:
-        if self._input_open:
+        if self._input_open and not self._closed:
             self._input_open = False
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        # shutdown wakes a reader that waits in another task; close alone would not.
+        if self._closed:
+            return
+        self._closed = True
+        # A descriptor that is closed while the loop polls it never wakes its waiter: shut it down,
+        # and let the last one who waits close it.
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+        if not self._users:
+            self._connection.close()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if self._closed and not self._users:
+            self._connection.close()
 
 
 class PendingSession:

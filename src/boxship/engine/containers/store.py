@@ -6,14 +6,17 @@ event loop's thread touches this.
 
 import asyncio
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from boxship.engine.containers.sessions import PendingSession
 from boxship.engine.values import WaitResult
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.model.container import Container
 from boxship.storage.records.records import Records
+
+if TYPE_CHECKING:
+    from boxship.engine.containers.sessions import PendingSession
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Container).decode
@@ -48,7 +51,7 @@ class Entry:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.lock = asyncio.Lock()
-        self.pending: list[PendingSession] = []
+        self.pending: "list[PendingSession]" = []
         self.delay = 0.0
         self.restart: asyncio.TimerHandle | None = None
         self.stopping = False
