@@ -1,0 +1,79 @@
+"""The running kernel, as `boxship.kernel.api.Kernel` describes it."""
+
+from boxship.kernel import (
+    files,
+    identity,
+    idmap,
+    interfaces,
+    mounts,
+    namespaces,
+    probe,
+    process,
+    safepath,
+    tty,
+)
+
+
+class LinuxKernel:
+    """Every method is one function of this package; holds nothing."""
+
+    __slots__ = ()
+
+    probe = staticmethod(probe.probe)
+
+    mount = staticmethod(mounts.mount)
+    umount = staticmethod(mounts.umount)
+    pivot_root = staticmethod(mounts.pivot_root)
+    open_tree = staticmethod(mounts.open_tree)
+    move_mount = staticmethod(mounts.move_mount)
+    mount_setattr = staticmethod(mounts.mount_setattr)
+    fsopen = staticmethod(mounts.fsopen)
+    fsconfig = staticmethod(mounts.fsconfig)
+    fscreate = staticmethod(mounts.fscreate)
+    fsmount = staticmethod(mounts.fsmount)
+
+    unshare = staticmethod(namespaces.unshare)
+    setns = staticmethod(namespaces.setns)
+    sethostname = staticmethod(namespaces.sethostname)
+    setdomainname = staticmethod(namespaces.setdomainname)
+    set_interface_up = staticmethod(interfaces.set_up)
+
+    clone = staticmethod(process.clone)
+    pidfd_open = staticmethod(process.pidfd_open)
+    pidfd_send_signal = staticmethod(process.pidfd_send_signal)
+    close_range = staticmethod(process.close_range)
+    prctl = staticmethod(process.prctl)
+    set_name = staticmethod(process.set_name)
+    start_time = staticmethod(process.start_time)
+
+    write_uid_map = staticmethod(idmap.write_uid_map)
+    write_gid_map = staticmethod(idmap.write_gid_map)
+    deny_setgroups = staticmethod(idmap.deny_setgroups)
+    set_user = staticmethod(identity.set_user)
+    set_group = staticmethod(identity.set_group)
+    set_groups = staticmethod(identity.set_groups)
+    set_umask = staticmethod(identity.set_umask)
+    new_session = staticmethod(identity.new_session)
+    limits = staticmethod(identity.limits)
+    set_limits = staticmethod(identity.set_limits)
+
+    open_file = staticmethod(files.open_file)
+    close = staticmethod(files.close)
+    write_text = staticmethod(files.write_text)
+    read_link = staticmethod(files.read_link)
+    file_mode = staticmethod(files.file_mode)
+    make_node = staticmethod(files.make_node)
+    make_link = staticmethod(files.make_link)
+    make_subdirectory = staticmethod(files.make_subdirectory)
+    change_owner = staticmethod(files.change_owner)
+    change_directory = staticmethod(files.change_directory)
+    enter_directory = staticmethod(files.enter_directory)
+    change_root = staticmethod(files.change_root)
+    open_in_root = staticmethod(safepath.open_in_root)
+    make_directory = staticmethod(safepath.make_directory)
+    make_file = staticmethod(safepath.make_file)
+
+    unlock_terminal = staticmethod(tty.unlock)
+    open_peer = staticmethod(tty.open_peer)
+    set_controlling_terminal = staticmethod(tty.set_controlling)
+    set_terminal_size = staticmethod(tty.set_size)
