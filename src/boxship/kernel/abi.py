@@ -121,7 +121,7 @@ IOPRIO_WHO_PROCESS = 1
 class CloneArgs(ctypes.Structure):
     """struct clone_args of linux/sched.h, size 88 (kernel 5.7)."""
 
-    _fields_ = [
+    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("flags", ctypes.c_uint64),
         ("pidfd", ctypes.c_uint64),
         ("child_tid", ctypes.c_uint64),
@@ -139,7 +139,7 @@ class CloneArgs(ctypes.Structure):
 class MountAttr(ctypes.Structure):
     """struct mount_attr of linux/mount.h (kernel 5.12)."""
 
-    _fields_ = [
+    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("attr_set", ctypes.c_uint64),
         ("attr_clr", ctypes.c_uint64),
         ("propagation", ctypes.c_uint64),
@@ -150,7 +150,7 @@ class MountAttr(ctypes.Structure):
 class OpenHow(ctypes.Structure):
     """struct open_how of linux/openat2.h (kernel 5.6)."""
 
-    _fields_ = [
+    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("flags", ctypes.c_uint64),
         ("mode", ctypes.c_uint64),
         ("resolve", ctypes.c_uint64),
@@ -160,7 +160,7 @@ class OpenHow(ctypes.Structure):
 class PidfdInfo(ctypes.Structure):
     """struct pidfd_info of linux/pidfd.h (kernel 6.13; exit_code 6.15)."""
 
-    _fields_ = [
+    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("mask", ctypes.c_uint64),
         ("cgroupid", ctypes.c_uint64),
         ("pid", ctypes.c_uint32),

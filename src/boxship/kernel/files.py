@@ -43,7 +43,7 @@ def file_mode(descriptor: int) -> int:
 
 
 def make_node(directory: int, name: str, mode: int, device: int = 0) -> None:
-    """Make a device, fifo or file by mknodat(2); the mode holds the type and is not cut by the umask."""
+    """Make a device, fifo or file; the mode holds the type and is not cut by the umask."""
     try:
         os.mknod(name, mode, device, dir_fd=directory)
         os.chmod(name, mode & 0o7777, dir_fd=directory)

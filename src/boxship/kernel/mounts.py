@@ -44,7 +44,7 @@ _mount_setattr = declare(
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """Call mount(2). `data` is limited to one page by the kernel."""
+    """Attach or change a file system by the old call. `data` is limited to one page by the kernel."""
     result = _mount(
         os.fsencode(source), os.fsencode(target), kind.encode(), flags, os.fsencode(data) or None
     )
@@ -57,7 +57,7 @@ def umount(target: str, flags: int = 0) -> None:
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """Swap the root by pivot_root(2). With "." twice the old root lies over the new one until it is detached."""
+    """Swap the root. With "." twice the old root lies over the new one until it is detached."""
     check(_pivot_root(os.fsencode(new_root), os.fsencode(put_old)), "pivot_root", new_root)
 
 

@@ -86,7 +86,7 @@ def close_range(first: int, last: int, flags: int = 0) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Call prctl(2) with an integer argument."""
+    """Change an attribute of this process that takes one integer."""
     check(_prctl(option, value, 0, 0, 0), "prctl", str(option))
 
 
