@@ -44,7 +44,7 @@ _mount_setattr = declare(
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """Attach or change a file system by the old call. `data` is limited to one page by the kernel."""
+    """Attach or change a file system. The kernel limits `data` to one page."""
     result = _mount(
         os.fsencode(source), os.fsencode(target), kind.encode(), flags, os.fsencode(data) or None
     )

@@ -1,0 +1,148 @@
+"""What a container's first process and its maker say to each other: a closed set of messages.
+
+One message is one packet on a unix SEQPACKET socket. The usual talk, child on the left:
+
+    <- SETUP + descriptors    id maps are written; here are the mounts that only the host can make
+    -> CONSOLE + master       only with a terminal
+    -> READY                  the container is built, the program was found
+    <- GO                     start it
+    end of file               the program runs (the socket is close-on-exec)
+
+With hooks that run in the host's namespaces, `-> HOOKS` and `<- GO` come before the root is
+entered. `-> ERROR` may come at any time and is the last message. SETUP is sent by `spawn` itself.
+Used between fork and exec: imports nothing but the C socket module.
+"""
+
+import _socket
+
+from boxship.errors import InternalError
+
+READY = "R"
+CONSOLE = "C"
+ERROR = "E"
+HOOKS = "H"
+GO = "G"
+SETUP = "S"
+
+NOT_FOUND = "not_found"
+PERMISSION = "permission"
+OTHER = "other"
+
+_KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP))
+_MAX_TEXT = 4096
+_MAX_FDS = 250
+_INT = 4
+
+
+class Message:
+    """One message.
+
+    Attributes:
+        kind: READY, CONSOLE, ERROR, HOOKS, GO or SETUP.
+        fds: descriptors that came with it; the receiver closes them.
+        reason: with ERROR: `not_found`, `permission` or `other`.
+        number: with ERROR: errno, or 0.
+        text: with ERROR: what failed, for the user.
+    """
+
+    __slots__ = ("fds", "kind", "number", "reason", "text")
+
+    def __init__(self, kind: str, fds: tuple[int, ...] = (), text: str = "") -> None:
+        self.kind = kind
+        self.fds = fds
+        self.reason = ""
+        self.number = 0
+        self.text = text
+
+    def __repr__(self) -> str:
+        return (
+            f"Message({self.kind!r}, {self.fds!r}, {self.reason!r}, {self.number}, {self.text!r})"
+        )
+
+
+class Channel:
+    """One end of the socket. It owns the descriptor until `close` or `detach`."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fileno=descriptor)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def detach(self) -> int:
+        """Give the descriptor up without closing it."""
+        return self._socket.detach()
+
+    def send(self, kind: str, fds: "tuple[int, ...] | list[int]" = ()) -> None:
+        """Send a message other than ERROR.
+
+        Raises:
+            OSError: the other end is gone (EPIPE).
+        """
+        if not fds:
+            self._socket.send(kind.encode(), _socket.MSG_NOSIGNAL)
+            return
+        packed = b"".join(fd.to_bytes(_INT, "little") for fd in fds)
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)
+        self._socket.sendmsg((kind.encode(),), (rights,), _socket.MSG_NOSIGNAL)
+
+    def send_error(self, reason: str, number: int, text: str) -> None:
+        """Tell the other end why this one gives up; silent when nobody listens any more."""
+        packet = f"{ERROR}{reason}\0{number}\0{text[:_MAX_TEXT]}".encode(errors="replace")
+        try:
+            self._socket.send(packet, _socket.MSG_NOSIGNAL)
+        except OSError:
+            return
+
+    def receive(self) -> Message | None:
+        """The next message; None when the other end is closed.
+
+        Raises:
+            BlockingIOError: the socket is non-blocking and nothing has arrived.
+            InternalError: the packet is none of ours.
+        """
+        space = _socket.CMSG_SPACE(_MAX_FDS * _INT)
+        try:
+            packet, ancillary, _, _ = self._socket.recvmsg(
+                4 * _MAX_TEXT + 64, space, _socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None
+        fds = _descriptors(ancillary)
+        if not packet:
+            return None
+        message = Message(chr(packet[0]), fds)
+        if message.kind not in _KINDS:
+            msg = f"unknown message from a container's process: {packet[:32]!r}"
+            raise InternalError(msg)
+        if message.kind == ERROR:
+            reason, number, text = packet[1:].decode(errors="replace").split("\0", 2)
+            message.reason, message.number, message.text = reason, int(number), text
+        return message
+
+    def accept(self) -> "Channel":
+        """Wait for a connection on a listening socket."""
+        descriptor, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+        return Channel(descriptor)
+
+
+def pair() -> tuple[Channel, Channel]:
+    """Two connected ends, close-on-exec."""
+    left, right = _socket.socketpair(
+        _socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0
+    )
+    return Channel(left.detach()), Channel(right.detach())
+
+
+def _descriptors(ancillary: "list[tuple[int, int, bytes]]") -> tuple[int, ...]:
+    fds: list[int] = []
+    for level, kind, data in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            whole = len(data) - len(data) % _INT
+            fds += [int.from_bytes(data[i : i + _INT], "little") for i in range(0, whole, _INT)]
+    return tuple(fds)
