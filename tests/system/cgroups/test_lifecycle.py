@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from boxship.errors import ConflictError, InvalidArgumentError, UnsupportedError
-from boxship.runtime.cgroups import Cgroup, Hierarchies, detect, open_cgroup
+from boxship.runtime.cgroups import Hierarchies, detect, open_cgroup
+from boxship.runtime.cgroups.api import Cgroup
 
 pytestmark = pytest.mark.root
 

@@ -1,17 +1,10 @@
 """Control groups, version 1 and 2, behind one interface.
 
-`hierarchies = detect()` once a process, then `open_cgroup(hierarchies, path)` for each group.
+`hierarchies = detect()` once a process, then `open_cgroup(hierarchies, path)` for each group; what
+a group can do is in `api.Cgroup`.
 """
 
-from boxship.runtime.cgroups.api import Cgroup, CgroupMount, CgroupStats, Hierarchies, IoStat
 from boxship.runtime.cgroups.hierarchies import detect, open_cgroup
+from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
 
-__all__ = [
-    "Cgroup",
-    "CgroupMount",
-    "CgroupStats",
-    "Hierarchies",
-    "IoStat",
-    "detect",
-    "open_cgroup",
-]
+__all__ = ["CgroupMount", "Hierarchies", "detect", "open_cgroup"]

@@ -7,87 +7,15 @@ another: everything it knows is its path and the host's hierarchies.
 
 A process must be added before it makes its cgroup namespace, or that namespace would be rooted at
 the group of its parent.
+
+Only for type checkers: the launcher imports the classes behind it, never the typing module.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-
-class Hierarchies(NamedTuple):
-    """Where the host keeps control groups; found once a process by `detect`.
-
-    Attributes:
-        v1: controller (`memory`, `name=systemd`) to mount point, in mount order. Controllers
-            mounted together (`cpu,cpuacct`) share a mount point.
-        unified: mount point of the v2 hierarchy, or empty.
-        controllers: controllers the v2 hierarchy owns.
-    """
-
-    v1: dict[str, str]
-    unified: str
-    controllers: tuple[str, ...]
-
-    @property
-    def version(self) -> int:
-        """2 when every controller is on the unified hierarchy, else 1."""
-        mixed = any(not name.startswith("name=") for name in self.v1)
-        return 1 if mixed or not self.unified else 2
-
-
-class CgroupMount(NamedTuple):
-    """How one hierarchy is shown inside a container, under its `/sys/fs/cgroup`.
-
-    Attributes:
-        type: `cgroup` or `cgroup2`.
-        name: directory below `/sys/fs/cgroup`; empty for `/sys/fs/cgroup` itself (v2).
-        data: mount data of a fresh mount from inside the cgroup namespace (`cpu,cpuacct`,
-            `name=systemd`; empty for v2).
-        source: host directory of this group on that hierarchy, to bind where there is no cgroup
-            namespace.
-        links: further names that Docker shows as symbolic links to `name` (`cpu` for
-            `cpu,cpuacct`).
-    """
-
-    type: str
-    name: str
-    data: str
-    source: str
-    links: tuple[str, ...]
-
-
-class IoStat(NamedTuple):
-    """Bytes and operations of one block device."""
-
-    major: int
-    minor: int
-    read_bytes: int
-    write_bytes: int
-    read_operations: int
-    write_operations: int
-
-
-class CgroupStats(NamedTuple):
-    """A sample of a group's counters; times in nanoseconds, sizes in bytes, limit 0 for none.
-
-    Attributes:
-        memory: the kernel's `memory.stat`, as is.
-    """
-
-    cpu_total: int
-    cpu_user: int
-    cpu_system: int
-    cpu_per_cpu: tuple[int, ...]
-    cpu_periods: int
-    cpu_throttled_periods: int
-    cpu_throttled_time: int
-    memory_usage: int
-    memory_max_usage: int
-    memory_limit: int
-    memory_failures: int
-    memory: dict[str, int]
-    pids_current: int
-    pids_limit: int
-    io: tuple[IoStat, ...]
+from boxship.runtime.cgroups.stats import CgroupStats
+from boxship.runtime.cgroups.values import CgroupMount
 
 
 class Cgroup(Protocol):

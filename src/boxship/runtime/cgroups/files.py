@@ -121,6 +121,14 @@ def processes(directory: str) -> list[int]:
     return found
 
 
+def kill(pid: int) -> None:
+    """SIGKILL one process; no error when it is gone."""
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        return
+
+
 def children(directory: str) -> list[str]:
     """The groups directly below one."""
     try:

@@ -1,7 +1,11 @@
 """Find the host's cgroup hierarchies and open groups on them."""
 
 from boxship.errors import InvalidArgumentError
-from boxship.runtime.cgroups.api import Cgroup, Hierarchies
+from boxship.runtime.cgroups.values import Hierarchies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.runtime.cgroups.api import Cgroup
 
 # The resource controllers a v1 hierarchy can carry (Documentation/admin-guide/cgroup-v1).
 _CONTROLLERS = frozenset(
@@ -49,7 +53,7 @@ def detect(mountinfo: str = "/proc/self/mountinfo") -> Hierarchies:
     return Hierarchies(v1, unified, _unified_controllers(unified))
 
 
-def open_cgroup(hierarchies: Hierarchies, path: str) -> Cgroup:
+def open_cgroup(hierarchies: Hierarchies, path: str) -> "Cgroup":
     """Name a group; nothing is touched until `create`.
 
     Args:

@@ -1,12 +1,15 @@
 """OCI `linux.resources` to the control files of cgroup version 1."""
 
 import errno
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from boxship.errors import UnsupportedError
 from boxship.runtime.cgroups import files
-from boxship.runtime.cgroups.devices import DeviceRule, device_rules
+from boxship.runtime.cgroups.devices import DeviceRule, device_rules, is_everything
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _THROTTLES = (
     ("throttleReadBpsDevice", "blkio.throttle.read_bps_device"),
@@ -26,10 +29,13 @@ _CPU_OTHERS = (
 )
 
 
-class _Group(NamedTuple):
-    directories: dict[str, str]
-    path: str
-    warnings: list[str]
+class _Group:
+    __slots__ = ("directories", "path", "warnings")
+
+    def __init__(self, directories: dict[str, str], path: str) -> None:
+        self.directories = directories
+        self.path = path
+        self.warnings: list[str] = []
 
     def set(self, controller: str, name: str, value: str) -> None:
         directory = self.directories.get(controller)
@@ -54,10 +60,10 @@ class _Group(NamedTuple):
 
 
 def apply_limits(
-    directories: dict[str, str], path: str, resources: Mapping[str, Any]
+    directories: dict[str, str], path: str, resources: "Mapping[str, Any]"
 ) -> tuple[str, ...]:
     """Write every limit that is given; see `api.Cgroup.apply`."""
-    group = _Group(directories, path, [])
+    group = _Group(directories, path)
     for key, apply in _SECTIONS:
         section = resources.get(key)
         if section:
@@ -65,16 +71,16 @@ def apply_limits(
     return tuple(group.warnings)
 
 
-def _devices(group: _Group, entries: list[Mapping[str, Any]]) -> None:
+def _devices(group: _Group, entries: "list[Mapping[str, Any]]") -> None:
     directory = group.directories.get("devices")
     if directory is None:
         raise files.missing("devices", "devices.allow", group.path)
     rules = device_rules(entries)
     start = 0
     for end in range(1, len(rules) + 1):
-        if end < len(rules) and rules[end].allow == rules[start].allow:
+        if end < len(rules) and rules[end][0] == rules[start][0]:
             continue
-        name = "devices.allow" if rules[start].allow else "devices.deny"
+        name = "devices.allow" if rules[start][0] else "devices.deny"
         try:
             files.write_all(directory, name, [_device_line(rule) for rule in rules[start:end]])
         except OSError as failure:
@@ -83,14 +89,13 @@ def _devices(group: _Group, entries: list[Mapping[str, Any]]) -> None:
 
 
 def _device_line(rule: DeviceRule) -> str:
-    if rule.everything:
+    if is_everything(rule):
         return "a"
-    major = "*" if rule.major < 0 else str(rule.major)
-    minor = "*" if rule.minor < 0 else str(rule.minor)
-    return f"{rule.kind} {major}:{minor} {rule.access}"
+    _, kind, major, minor, access = rule
+    return f"{kind} {'*' if major < 0 else major}:{'*' if minor < 0 else minor} {access}"
 
 
-def _memory(group: _Group, memory: Mapping[str, Any]) -> None:
+def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
     limit, swap = memory.get("limit"), memory.get("swap")
     if limit is not None:
         _memory_limit(group, limit, swap)
@@ -125,7 +130,7 @@ def _memory_limit(group: _Group, limit: int, swap: int | None) -> None:
         group.set("memory", "memory.limit_in_bytes", str(limit))
 
 
-def _cpu(group: _Group, cpu: Mapping[str, Any]) -> None:
+def _cpu(group: _Group, cpu: "Mapping[str, Any]") -> None:
     _bandwidth(group, cpu.get("period"), cpu.get("quota"))
     for key, name in _CPU_OTHERS:
         if cpu.get(key) is not None:
@@ -158,13 +163,13 @@ def _bandwidth(group: _Group, period: int | None, quota: int | None) -> None:
         group.set("cpu", "cpu.cfs_period_us", str(period))
 
 
-def _pids(group: _Group, pids: Mapping[str, Any]) -> None:
+def _pids(group: _Group, pids: "Mapping[str, Any]") -> None:
     limit = pids.get("limit")
     if limit is not None:
         group.set("pids", "pids.max", str(limit) if limit > 0 else "max")
 
 
-def _block_io(group: _Group, block_io: Mapping[str, Any]) -> None:
+def _block_io(group: _Group, block_io: "Mapping[str, Any]") -> None:
     weight = block_io.get("weight")
     if weight:
         _weight(group, "weight", str(weight))
@@ -191,27 +196,27 @@ def _weight(group: _Group, suffix: str, value: str) -> None:
         )
 
 
-def _huge_pages(group: _Group, limits: list[Mapping[str, Any]]) -> None:
+def _huge_pages(group: _Group, limits: "list[Mapping[str, Any]]") -> None:
     for entry in limits:
         name = f"hugetlb.{entry['pageSize']}.limit_in_bytes"
         group.set("hugetlb", name, str(entry["limit"]))
 
 
-def _network(group: _Group, network: Mapping[str, Any]) -> None:
+def _network(group: _Group, network: "Mapping[str, Any]") -> None:
     if network.get("classID"):
         group.set("net_cls", "net_cls.classid", str(network["classID"]))
     for entry in network.get("priorities") or ():
         group.set("net_prio", "net_prio.ifpriomap", f"{entry['name']} {entry['priority']}")
 
 
-def _rdma(group: _Group, rdma: Mapping[str, Mapping[str, Any]]) -> None:
+def _rdma(group: _Group, rdma: "Mapping[str, Mapping[str, Any]]") -> None:
     for device, limits in rdma.items():
         handles = limits.get("hcaHandles", "max")
         objects = limits.get("hcaObjects", "max")
         group.set("rdma", "rdma.max", f"{device} hca_handle={handles} hca_object={objects}")
 
 
-def _unified(group: _Group, unified: Mapping[str, str]) -> None:
+def _unified(group: _Group, unified: "Mapping[str, str]") -> None:
     names = ", ".join(sorted(unified))
     raise UnsupportedError(
         f"cannot set {names} of cgroup {group.path}: this host runs cgroup version 1",

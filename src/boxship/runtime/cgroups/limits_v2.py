@@ -1,13 +1,19 @@
 """OCI `linux.resources`, which speaks version 1, to the control files of cgroup version 2."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from math import log2
-from typing import Any, NamedTuple
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.runtime.cgroups import files
-from boxship.runtime.cgroups.devices import DeviceRule, device_rules
+from boxship.runtime.cgroups.devices import device_rules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from boxship.runtime.cgroups.devices import DeviceRule
+
+    DeviceDoor = Callable[[tuple[DeviceRule, ...]], None]
 
 _THROTTLES = (
     ("throttleReadBpsDevice", "rbps"),
@@ -18,11 +24,14 @@ _THROTTLES = (
 _PERIOD = 100_000
 
 
-class _Group(NamedTuple):
-    directory: str
-    path: str
-    restrict_devices: Callable[[tuple[DeviceRule, ...]], None]
-    warnings: list[str]
+class _Group:
+    __slots__ = ("directory", "path", "restrict_devices", "warnings")
+
+    def __init__(self, directory: str, path: str, restrict_devices: "DeviceDoor") -> None:
+        self.directory = directory
+        self.path = path
+        self.restrict_devices = restrict_devices
+        self.warnings: list[str] = []
 
     def set(self, name: str, value: str) -> None:
         try:
@@ -32,15 +41,23 @@ class _Group(NamedTuple):
         except OSError as failure:
             raise files.refused(failure, self.path, value) from failure
 
+    def offers(self, name: str, value: str) -> bool:
+        """Set a value where the kernel has the file; False where it does not."""
+        try:
+            self.set(name, value)
+        except UnsupportedError:
+            return False
+        return True
+
 
 def apply_limits(
     directory: str,
     path: str,
-    resources: Mapping[str, Any],
-    restrict_devices: Callable[[tuple[DeviceRule, ...]], None],
+    resources: "Mapping[str, Any]",
+    restrict_devices: "DeviceDoor",
 ) -> tuple[str, ...]:
     """Write every limit that is given; see `api.Cgroup.apply`."""
-    group = _Group(directory, path, restrict_devices, [])
+    group = _Group(directory, path, restrict_devices)
     for key, apply in _SECTIONS:
         section = resources.get(key)
         if section:
@@ -74,11 +91,11 @@ def _round_up(value: float) -> int:
     return whole if value - whole < 1e-9 else whole + 1
 
 
-def _devices(group: _Group, entries: list[Mapping[str, Any]]) -> None:
+def _devices(group: _Group, entries: "list[Mapping[str, Any]]") -> None:
     group.restrict_devices(tuple(device_rules(entries)))
 
 
-def _memory(group: _Group, memory: Mapping[str, Any]) -> None:
+def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
     limit, swap = memory.get("limit"), memory.get("swap")
     swap_value = _swap(limit, swap)
     if swap_value == "max" or limit == -1:
@@ -112,20 +129,17 @@ def _swap(limit: int | None, swap: int | None) -> str:
 def _set_swap(group: _Group, value: str) -> None:
     if not value:
         return
-    try:
-        group.set("memory.swap.max", value)
-    except UnsupportedError:
-        if value not in ("max", "0"):
-            group.warnings.append(
-                "the kernel does not account for swap: memory is limited without swap"
-            )
+    if not group.offers("memory.swap.max", value) and value not in ("max", "0"):
+        group.warnings.append(
+            "the kernel does not account for swap: memory is limited without swap"
+        )
 
 
 def _amount(value: int) -> str:
     return "max" if value == -1 else str(value)
 
 
-def _cpu(group: _Group, cpu: Mapping[str, Any]) -> None:
+def _cpu(group: _Group, cpu: "Mapping[str, Any]") -> None:
     if cpu.get("realtimePeriod") or cpu.get("realtimeRuntime"):
         raise UnsupportedError(
             f"cannot set a real-time budget of cgroup {group.path}: cgroup version 2 has none"
@@ -144,13 +158,13 @@ def _cpu(group: _Group, cpu: Mapping[str, Any]) -> None:
             group.set(name, cpu[key])
 
 
-def _pids(group: _Group, pids: Mapping[str, Any]) -> None:
+def _pids(group: _Group, pids: "Mapping[str, Any]") -> None:
     limit = pids.get("limit")
     if limit is not None:
         group.set("pids.max", str(limit) if limit > 0 else "max")
 
 
-def _block_io(group: _Group, block_io: Mapping[str, Any]) -> None:
+def _block_io(group: _Group, block_io: "Mapping[str, Any]") -> None:
     if block_io.get("weight"):
         _weight(group, "", block_io["weight"])
     for device in block_io.get("weightDevice") or ():
@@ -164,25 +178,20 @@ def _block_io(group: _Group, block_io: Mapping[str, Any]) -> None:
 
 def _weight(group: _Group, device: str, weight: int) -> None:
     """BFQ's weight takes v1's numbers; the iocost controller's has its own scale."""
-    choices = (
-        ("io.bfq.weight", f"{device}{weight}"),
-        ("io.weight", f"{device or 'default '}{io_weight(weight)}"),
-    )
-    for name, value in choices:
-        with suppress(UnsupportedError):
-            group.set(name, value)
-            return
-    group.warnings.append(
-        "no block scheduler of this kernel knows weights: the weight is discarded"
-    )
+    bfq = f"{device}{weight}"
+    iocost = f"{device or 'default '}{io_weight(weight)}"
+    if not (group.offers("io.bfq.weight", bfq) or group.offers("io.weight", iocost)):
+        group.warnings.append(
+            "no block scheduler of this kernel knows weights: the weight is discarded"
+        )
 
 
-def _huge_pages(group: _Group, limits: list[Mapping[str, Any]]) -> None:
+def _huge_pages(group: _Group, limits: "list[Mapping[str, Any]]") -> None:
     for entry in limits:
         group.set(f"hugetlb.{entry['pageSize']}.max", str(entry["limit"]))
 
 
-def _network(group: _Group, network: Mapping[str, Any]) -> None:
+def _network(group: _Group, network: "Mapping[str, Any]") -> None:
     if network.get("classID") or network.get("priorities"):
         raise UnsupportedError(
             f"cannot set network class or priority of cgroup {group.path}: version 2 has none",
@@ -190,14 +199,14 @@ def _network(group: _Group, network: Mapping[str, Any]) -> None:
         )
 
 
-def _rdma(group: _Group, rdma: Mapping[str, Mapping[str, Any]]) -> None:
+def _rdma(group: _Group, rdma: "Mapping[str, Mapping[str, Any]]") -> None:
     for device, limits in rdma.items():
         handles = limits.get("hcaHandles", "max")
         objects = limits.get("hcaObjects", "max")
         group.set("rdma.max", f"{device} hca_handle={handles} hca_object={objects}")
 
 
-def _unified(group: _Group, unified: Mapping[str, str]) -> None:
+def _unified(group: _Group, unified: "Mapping[str, str]") -> None:
     for name, value in unified.items():
         if "/" in name or "." not in name:
             raise InvalidArgumentError(f"invalid unified resource {name!r}: not a control file")

@@ -1,7 +1,7 @@
 """Counters of a version 1 group."""
 
-from boxship.runtime.cgroups.api import CgroupStats, IoStat
 from boxship.runtime.cgroups.files import flat_keyed, read_or, whole
+from boxship.runtime.cgroups.stats import CgroupStats, IoStat
 
 # What an unlimited v1 counter reads: LONG_MAX rounded down to a page, whatever the page size.
 _UNLIMITED = 1 << 62

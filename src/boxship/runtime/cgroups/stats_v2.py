@@ -1,7 +1,7 @@
 """Counters of a version 2 group."""
 
-from boxship.runtime.cgroups.api import CgroupStats, IoStat
 from boxship.runtime.cgroups.files import flat_keyed, read_or, whole
+from boxship.runtime.cgroups.stats import CgroupStats, IoStat
 
 _NANOSECONDS = 1000  # the kernel counts microseconds
 

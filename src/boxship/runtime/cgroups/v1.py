@@ -5,18 +5,20 @@ Documentation/admin-guide/cgroup-v1 in the kernel tree.
 # The launcher imports this, and pathlib costs more than a container's groups.
 # ruff: noqa: PTH102, PTH112, PTH119, PTH120
 
-import contextlib
-import errno
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from boxship.errors import ConflictError, UnsupportedError
+from boxship.errors import ConflictError
 from boxship.runtime.cgroups import files
-from boxship.runtime.cgroups.api import CgroupMount, CgroupStats, Hierarchies
 from boxship.runtime.cgroups.limits_v1 import apply_limits
-from boxship.runtime.cgroups.stats_v1 import read_stats
+from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from boxship.runtime.cgroups.stats import CgroupStats
 
 _FREEZE_SECONDS = 2.0
 _FREEZE_TO_KILL_SECONDS = 0.05
@@ -47,7 +49,7 @@ class LegacyCgroup:
             depth = self.path.count("/")
             _make(directory, depth, cpuset=directory == cpuset)
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: "Mapping[str, Any]") -> tuple[str, ...]:
         return apply_limits(self._directories, self.path, resources)
 
     def add(self, pid: int) -> None:
@@ -62,20 +64,21 @@ class LegacyCgroup:
         return -1
 
     def freeze(self) -> None:
-        self._freeze(_FREEZE_SECONDS)
-
-    def _freeze(self, seconds: float) -> None:
         self._require_freezer()
+        if not self._freeze(_FREEZE_SECONDS):
+            self.thaw()
+            raise ConflictError(f"cannot freeze cgroup {self.path}: its processes do not stop")
+
+    def _freeze(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         pause = 0.0002
         while True:
             # Written again each time: tasks that fork while freezing can escape one sweep.
             files.write(self._freezer, "freezer.state", "FROZEN")
             if files.read(self._freezer, "freezer.state") == "FROZEN":
-                return
+                return True
             if time.monotonic() > deadline:
-                self.thaw()
-                raise ConflictError(f"cannot freeze cgroup {self.path}: its processes do not stop")
+                return False
             time.sleep(pause)
             pause = min(pause * 2, 0.02)
 
@@ -88,14 +91,12 @@ class LegacyCgroup:
 
     def kill(self) -> None:
         # Frozen processes cannot exit, so no listed pid can have been given to another process.
-        with contextlib.suppress(ConflictError, UnsupportedError, OSError):
+        if self._freezer and self.exists():
             self._freeze(_FREEZE_TO_KILL_SECONDS)
-        try:
-            for pid in self.processes():
-                _kill(pid)
-        finally:
-            if self._freezer and self.exists():
-                self.thaw()
+        for pid in self.processes():
+            files.kill(pid)
+        if self._freezer and self.exists():
+            self.thaw()
 
     def processes(self) -> list[int]:
         return files.processes(self._listing) if self._listing else []
@@ -107,7 +108,9 @@ class LegacyCgroup:
         # The count is in this file since kernel 4.13.
         return files.flat_keyed(files.read_or(memory, "memory.oom_control", "")).get("oom_kill", 0)
 
-    def stats(self) -> CgroupStats:
+    def stats(self) -> "CgroupStats":
+        from boxship.runtime.cgroups.stats_v1 import read_stats  # noqa: PLC0415 - not to start
+
         return read_stats(self._directories)
 
     def remove(self) -> None:
@@ -162,11 +165,3 @@ def _inherit_cpuset(directory: str, depth: int) -> None:
             _inherit_cpuset(parent, depth - 1)
             value = files.read(parent, name)
         files.write(directory, name, value)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-    except OSError as failure:
-        if failure.errno != errno.ESRCH:
-            raise

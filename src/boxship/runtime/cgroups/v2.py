@@ -5,25 +5,28 @@ Documentation/admin-guide/cgroup-v2.rst in the kernel tree.
 # The launcher imports this, and pathlib costs more than a container's group.
 # ruff: noqa: PTH102, PTH112, PTH120
 
-import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from boxship.errors import ConflictError
 from boxship.runtime.cgroups import files
-from boxship.runtime.cgroups.api import CgroupMount, CgroupStats, Hierarchies
-from boxship.runtime.cgroups.devices import DeviceRule
 from boxship.runtime.cgroups.limits_v2 import apply_limits
-from boxship.runtime.cgroups.stats_v2 import read_stats
+from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from boxship.runtime.cgroups.devices import DeviceRule
+    from boxship.runtime.cgroups.stats import CgroupStats
+
+    DeviceDoor = Callable[[int, tuple[DeviceRule, ...]], None]
 
 _FREEZE_SECONDS = 2.0
 _REMOVE_SECONDS = 0.5
 _WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb", "rdma")
-
-DeviceDoor = Callable[[int, tuple[DeviceRule, ...]], None]
 
 
 class UnifiedCgroup:
@@ -32,7 +35,7 @@ class UnifiedCgroup:
     version = 2
 
     def __init__(
-        self, hierarchies: Hierarchies, path: str, restrict_devices: DeviceDoor | None = None
+        self, hierarchies: Hierarchies, path: str, restrict_devices: "DeviceDoor | None" = None
     ) -> None:
         self.path = path
         self._root = hierarchies.unified
@@ -46,15 +49,13 @@ class UnifiedCgroup:
     def create(self) -> None:
         if not os.path.isdir(os.path.dirname(self._directory)):
             self._make_parents()
-        try:
-            os.mkdir(self._directory, 0o755)
-        except FileExistsError:
+        if not _make(self._directory):
             return
         offered = files.read_or(self._directory, "cgroup.controllers", "").split()
         if any(name not in offered for name in self._wanted):
             self._make_parents()
 
-    def apply(self, resources: Mapping[str, Any]) -> tuple[str, ...]:
+    def apply(self, resources: "Mapping[str, Any]") -> tuple[str, ...]:
         return apply_limits(self._directory, self.path, resources, self._restrict)
 
     def add(self, pid: int) -> None:
@@ -85,8 +86,7 @@ class UnifiedCgroup:
             files.write(self._directory, "cgroup.kill", "1")
         except FileNotFoundError:
             for pid in self.processes():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+                files.kill(pid)
 
     def processes(self) -> list[int]:
         return files.processes(self._directory)
@@ -94,7 +94,9 @@ class UnifiedCgroup:
     def oom_kills(self) -> int:
         return self._events("memory.events").get("oom_kill", 0)
 
-    def stats(self) -> CgroupStats:
+    def stats(self) -> "CgroupStats":
+        from boxship.runtime.cgroups.stats_v2 import read_stats  # noqa: PLC0415 - not to start
+
         return read_stats(self._directory)
 
     def remove(self) -> None:
@@ -114,10 +116,9 @@ class UnifiedCgroup:
             _hand_down(directory, self._wanted)
             directory = f"{directory}/{name}"
             if directory != self._directory:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(directory, 0o755)
+                _make(directory)
 
-    def _restrict(self, rules: tuple[DeviceRule, ...]) -> None:
+    def _restrict(self, rules: "tuple[DeviceRule, ...]") -> None:
         descriptor = self.open_directory()
         try:
             self._restrict_devices(descriptor, rules)
@@ -138,6 +139,15 @@ class UnifiedCgroup:
         return True
 
 
+def _make(directory: str) -> bool:
+    """Make a directory; False when it is there."""
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        return False
+    return True
+
+
 def _hand_down(directory: str, wanted: tuple[str, ...]) -> None:
     enabled = files.read_or(directory, "cgroup.subtree_control", "").split()
     for name in wanted:
@@ -151,7 +161,7 @@ def _hand_down(directory: str, wanted: tuple[str, ...]) -> None:
                 raise
 
 
-def _restrict_devices(cgroup: int, rules: tuple[DeviceRule, ...]) -> None:
+def _restrict_devices(cgroup: int, rules: "tuple[DeviceRule, ...]") -> None:
     """Put a device filter in place of those a former `apply` attached.
 
     The new one goes in first: for a moment both have to agree, and no moment is without.

@@ -1,7 +1,7 @@
 import pytest
 
 from boxship.errors import InvalidArgumentError
-from boxship.runtime.cgroups.devices import DEFAULTS, DeviceRule, device_rules
+from boxship.runtime.cgroups.devices import DEFAULTS, device_rules
 
 
 def test_defaults_follow_the_given_rules() -> None:
@@ -11,8 +11,8 @@ def test_defaults_follow_the_given_rules() -> None:
             {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"},
         ]
     )
-    assert rules[0] == DeviceRule(False, "a", -1, -1, "rwm")
-    assert rules[1] == DeviceRule(True, "c", 10, 229, "rw")
+    assert rules[0] == (False, "a", -1, -1, "rwm")
+    assert rules[1] == (True, "c", 10, 229, "rw")
     assert tuple(rules[2:]) == DEFAULTS
 
 
@@ -24,14 +24,12 @@ def test_a_given_default_is_not_written_twice() -> None:
 
 def test_everything_allowed_is_one_rule() -> None:
     earlier = {"allow": True, "type": "c", "major": 4, "minor": 1}
-    assert device_rules([earlier, {"allow": True, "access": "rwm"}]) == [
-        DeviceRule(True, "a", -1, -1, "rwm")
-    ]
+    assert device_rules([earlier, {"allow": True, "access": "rwm"}]) == [(True, "a", -1, -1, "rwm")]
 
 
 def test_what_a_later_rule_for_everything_overrides_is_dropped() -> None:
     rules = device_rules([{"allow": True, "type": "b", "major": 8}, {"allow": False}])
-    assert not any(rule.major == 8 for rule in rules)
+    assert not any(rule[2] == 8 for rule in rules)
 
 
 @pytest.mark.parametrize("entry", [{"type": "x"}, {"access": "rwx"}])

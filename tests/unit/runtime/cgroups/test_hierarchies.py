@@ -48,7 +48,9 @@ def test_unified_host_reads_its_controllers(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu memory pids\n", encoding="ascii")
     line = f"30 23 0:26 / {tmp_path} rw - cgroup2 cgroup2 rw\n"
     found = detect(_mountinfo(tmp_path, line))
-    assert found == Hierarchies({}, str(tmp_path), ("cpuset", "cpu", "memory", "pids"))
+    assert found.v1 == {}
+    assert found.unified == str(tmp_path)
+    assert found.controllers == ("cpuset", "cpu", "memory", "pids")
     assert found.version == 2
 
 
