@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
+from boxship.engine.filters import carries
 from boxship.engine.values import Filters
 from boxship.model.event import Event
 
@@ -102,7 +103,7 @@ def matches(event: Event, filters: Filters) -> bool:
 def _passes(event: Event, name: str, values: tuple[str, ...]) -> bool:
     attributes = event.attributes
     if name == "label":
-        return all(_has_label(attributes, value) for value in values)
+        return all(carries(attributes, value) for value in values)
     if name == "type":
         return event.type in values
     if name == "event":
@@ -112,11 +113,6 @@ def _passes(event: Event, name: str, values: tuple[str, ...]) -> bool:
     if name in _ACTOR_TYPES:
         return _is_actor(event, name, values)
     return True
-
-
-def _has_label(attributes: dict[str, str], wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
-    return key in attributes and (not equals or attributes[key] == value)
 
 
 def _is_actor(event: Event, kind: str, values: tuple[str, ...]) -> bool:

@@ -6,10 +6,11 @@ event loop's thread touches this.
 
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from boxship.engine.logs.reader import Ending
 from boxship.engine.values import WaitResult
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.model.container import Container
@@ -33,6 +34,8 @@ class Entry:
         restart: the timer of a restart that is due, if one is.
         stopping: a user's stop or kill is under way, so the exit is not a failure.
         execs: ids of its execs that have not ended.
+        log_end: tells followers of its log when it is complete.
+        process: the OCI process it was started with, once an exec asked for it.
         removed: it is gone from the store.
     """
 
@@ -41,8 +44,10 @@ class Entry:
         "container",
         "delay",
         "execs",
+        "log_end",
         "lock",
         "pending",
+        "process",
         "removed",
         "restart",
         "stopping",
@@ -56,6 +61,8 @@ class Entry:
         self.restart: asyncio.TimerHandle | None = None
         self.stopping = False
         self.execs: set[str] = set()
+        self.log_end = Ending(done=True)
+        self.process: dict[str, Any] | None = None
         self.removed = False
         self._waiters: list[tuple[str, asyncio.Future[WaitResult]]] = []
 

@@ -1,0 +1,46 @@
+"""What the verbs of the engine work with, handed to each of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from boxship.engine.containers.store import ContainerStore, Entry
+from boxship.engine.events import EventBus
+from boxship.engine.sandboxes.ranges import IdRanges
+from boxship.engine.settings import EngineSettings
+from boxship.image import ImageService
+from boxship.network import NetworkService
+from boxship.paths import Paths
+from boxship.runtime.supervisor import Supervisor
+from boxship.storage.snapshots.store import SnapshotStore
+from boxship.volume import VolumeService
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The services and state of one engine.
+
+    Attributes:
+        clock: nanoseconds since the epoch.
+    """
+
+    settings: EngineSettings
+    paths: Paths
+    clock: Callable[[], int]
+    store: ContainerStore
+    events: EventBus
+    supervisor: Supervisor
+    snapshots: SnapshotStore
+    images: ImageService
+    networks: NetworkService
+    volumes: VolumeService
+    ranges: IdRanges = field(default_factory=IdRanges)
+
+    def tell(self, entry: Entry, action: str, **attributes: str) -> None:
+        """Publish an event of a container, with the attributes that all of them carry."""
+        container = entry.container
+        common = {
+            **container.config.labels,
+            "image": container.config.image,
+            "name": container.name,
+        }
+        self.events.emit("container", action, container.id, {**common, **attributes})
