@@ -1,0 +1,6 @@
+"""`boxship` and `python -m boxship`."""
+
+from boxship.cli.main import main
+
+if __name__ == "__main__":
+    main()

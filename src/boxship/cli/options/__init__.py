@@ -1,0 +1,1 @@
+"""From flags to the documents of the API."""
