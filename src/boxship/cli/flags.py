@@ -49,9 +49,7 @@ class Flag:
         self.text = text
         self.short = short
         self.default = default
-        self.value = value or {"bool": "", "list": "list"}.get(
-            kind, "string" if kind == "text" else kind
-        )
+        self.value = value or {"bool": "", "text": "string"}.get(kind, kind)
 
 
 class Parsed:

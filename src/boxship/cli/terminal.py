@@ -6,7 +6,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
 
 def is_terminal(fd: int) -> bool:
@@ -29,7 +29,7 @@ class RawMode:
         self._fd = fd
         self._saved: list[Any] | None = None
 
-    def __enter__(self) -> "RawMode":
+    def __enter__(self) -> "Self":
         if is_terminal(self._fd):
             import termios  # noqa: PLC0415 - only with a terminal
             import tty  # noqa: PLC0415

@@ -208,9 +208,8 @@ def _host_structures(parsed: Parsed, host: "Document") -> None:
     if parsed.list("mount"):
         host["Mounts"] = [mounts.mount(item) for item in parsed.list("mount")]
     if parsed.list("tmpfs"):
-        host["Tmpfs"] = {
-            path: rest for path, _, rest in (t.partition(":") for t in parsed.list("tmpfs"))
-        }
+        split = (item.partition(":") for item in parsed.list("tmpfs"))
+        host["Tmpfs"] = {path: rest for path, _, rest in split}
     if parsed.list("publish"):
         host["PortBindings"] = ports.publish(parsed.list("publish"))
     if "restart" in parsed.given:
@@ -253,7 +252,8 @@ def _networks(parsed: Parsed) -> "dict[str, Document]":
 def _network(item: str) -> "tuple[str, Document]":
     if "=" not in item:
         return item, {}
-    name, endpoint = "", {}
+    name = ""
+    endpoint: Document = {}
     for field in csv(item):
         key, _, value = field.partition("=")
         if key == "name":
