@@ -132,7 +132,7 @@ class SnapshotStore:
         self._trash.put(place)
 
     def remove(self, key: str) -> bool:
-        """Remove an active snapshot; tell whether it was there. The disk is freed a little later."""
+        """Remove an active snapshot; tell whether it was there. The disk is freed a bit later."""
         return self._trash.put(self._place(key))
 
     def active(self) -> Iterator[str]:
