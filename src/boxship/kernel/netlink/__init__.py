@@ -23,4 +23,5 @@ from boxship.kernel.netlink.link import delete_group as delete_group
 from boxship.kernel.netlink.link import delete_link as delete_link
 from boxship.kernel.netlink.link import isolate_port as isolate_port
 from boxship.kernel.netlink.link import links as links
+from boxship.kernel.netlink.link import move_to_group as move_to_group
 from boxship.kernel.netlink.message import Request as Request
