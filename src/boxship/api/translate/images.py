@@ -3,6 +3,7 @@
 from boxship.api.translate.times import ZERO, seconds_of
 from boxship.api.versions import Version
 from boxship.engine.values import ImageUse
+from boxship.image.describe import HistoryEntry
 from boxship.model.image import Image, ImageRunConfig
 from boxship.wire import container as container_wire
 from boxship.wire import image as wire
@@ -84,4 +85,17 @@ def _config(value: ImageRunConfig) -> container_wire.Config:
         labels=value.labels or None,
         stop_signal=value.stop_signal or None,
         shell=None if value.shell is None else list(value.shell),
+    )
+
+
+def history(entry: HistoryEntry) -> wire.HistoryEntry:
+    """One of the answer to `GET /images/{name}/history`."""
+    step = entry.history
+    return wire.HistoryEntry(
+        id=entry.id or "<missing>",
+        created=seconds_of(step.created),
+        created_by=step.created_by or "",
+        tags=list(entry.tags) or None,
+        size=entry.size,
+        comment=step.comment or "",
     )
