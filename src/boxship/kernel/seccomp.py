@@ -1,0 +1,131 @@
+"""Filter a process's system calls: from an OCI `linux.seccomp` object to a BPF program in force.
+
+The system's libseccomp compiles (seccomp_init(3) and its relatives); the result is kept in memory
+and on disk, so that a container's start only reads it. config-linux of the OCI runtime
+specification says what the object means.
+"""
+
+import ctypes
+import os
+import struct
+
+from boxship.errors import InvalidArgumentError
+from boxship.kernel._libc import check, declare
+
+TYPE_CHECKING = False  # the typing modules are slow to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# asm/unistd.h of each architecture; the rest follow asm-generic/unistd.h.
+_SYS_SECCOMP = {"x86_64": 317, "i686": 354, "armv7l": 383, "ppc64le": 358, "s390x": 348}
+_SYS_SECCOMP_GENERIC = 277
+# linux/seccomp.h
+_SET_MODE_FILTER = 1
+_FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 1,
+    "SECCOMP_FILTER_FLAG_LOG": 2,
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
+}
+_FLAG_NEW_LISTENER = 8
+_compiled: dict[str, bytes] = {}
+
+_seccomp = declare("syscall", ctypes.c_long, ctypes.c_uint, ctypes.c_uint, ctypes.c_char_p)
+
+
+def filter_flags(profile: "Mapping[str, Any]") -> int:
+    """The flags of seccomp(2) a profile asks for; without any, SPEC_ALLOW as runc and Docker do.
+
+    Raises:
+        InvalidArgumentError: a flag is unknown.
+    """
+    named = profile.get("flags")
+    if named is None:
+        return _FLAGS["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
+    bits = 0
+    for name in named:
+        if name not in _FLAGS:
+            raise InvalidArgumentError(f"unknown seccomp flag {name!r}")
+        bits |= _FLAGS[name]
+    return bits
+
+
+def needs_listener(profile: "Mapping[str, Any]") -> bool:
+    """Whether a rule hands system calls to a user space agent (`SCMP_ACT_NOTIFY`)."""
+    rules = profile.get("syscalls") or ()
+    return any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules)
+
+
+def install(program: bytes, flags: int = 0, *, listener: bool = False) -> int:
+    """Put a filter in force for the calling thread, for good (seccomp(2)).
+
+    Args:
+        program: from `compile_filter`.
+        flags: from `filter_flags`.
+        listener: return a descriptor on which SCMP_ACT_NOTIFY calls are announced (kernel 5.0).
+
+    Returns:
+        The listener's descriptor, or 0.
+
+    Raises:
+        KernelError: EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL for a bad program.
+    """
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    bits = flags | (_FLAG_NEW_LISTENER if listener else 0)
+    number = _SYS_SECCOMP.get(os.uname().machine, _SYS_SECCOMP_GENERIC)
+    return check(_seccomp(number, _SET_MODE_FILTER, bits, header), "seccomp", "SET_MODE_FILTER")
+
+
+def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:
+    """The BPF program of a profile for this machine.
+
+    Args:
+        profile: OCI `linux.seccomp`.
+        cache: directory to keep programs in, made when missing; empty to keep them in memory only.
+            Only root may write there: what it holds is trusted.
+
+    Raises:
+        InvalidArgumentError: the profile has an unknown action, operator or architecture.
+        UnsupportedError: libseccomp is not installed.
+    """
+    key = f"{os.uname().machine} {profile!r}"
+    program = _compiled.get(key)
+    if program is None:
+        path = f"{cache}/{_digest(key)}.bpf" if cache else ""
+        program = _read(path) or _compile(profile)
+        _compiled[key] = program
+        if path:
+            _keep(path, program)
+    return program
+
+
+def _compile(profile: "Mapping[str, Any]") -> bytes:
+    from boxship.kernel.libseccomp import compile_profile  # noqa: PLC0415 - see _digest
+
+    return compile_profile(profile)
+
+
+def _digest(key: str) -> str:
+    import hashlib  # noqa: PLC0415 - only before the first container with this profile
+
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(path: str) -> bytes:
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _keep(path: str, program: bytes) -> None:
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # noqa: PTH103, PTH120 - as above
+    partial = f"{path}.{os.getpid()}"
+    with open(partial, "wb") as file:  # noqa: PTH123 - as above
+        file.write(program)
+    os.replace(partial, path)  # noqa: PTH105 - as above
