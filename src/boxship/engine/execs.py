@@ -7,7 +7,7 @@ import msgspec
 
 from boxship.engine.containers.bundle import read_process
 from boxship.engine.containers.kill import not_running
-from boxship.engine.containers.sessions import LiveSession, Streams
+from boxship.engine.containers.sessions import LiveSession
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.engine.facade import Session
@@ -40,9 +40,7 @@ class ExecService:
         self._execs[exec_id] = Exec(exec_id, entry.id, config)
         entry.execs.add(exec_id)
         self._forget_oldest()
-        self._context.tell(
-            entry, f"exec_create: {' '.join(config.argv)}", execID=exec_id
-        )
+        self._context.tell(entry, f"exec_create: {' '.join(config.argv)}", execID=exec_id)
         return exec_id
 
     async def start(self, exec_id: str, request: ExecStart) -> Session | None:
@@ -54,9 +52,7 @@ class ExecService:
         _require_running(entry)
         self._started.add(exec_id)
         config = one.config
-        self._context.tell(
-            entry, f"exec_start: {' '.join(config.argv)}", execID=exec_id
-        )
+        self._context.tell(entry, f"exec_start: {' '.join(config.argv)}", execID=exec_id)
         streams = AttachStreams(config.attach_stdin, config.attach_stdout, config.attach_stderr)
         self._execs[exec_id] = msgspec.structs.replace(one, running=True)
         try:

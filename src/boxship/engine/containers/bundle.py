@@ -1,6 +1,5 @@
 """The OCI bundle of a container while it has a process: one directory with a config.json."""
 
-import os
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ import msgspec
 from boxship.engine.containers.spec import container_spec
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.sandbox import Sandbox
-from boxship.errors import ConflictError
 from boxship.model.container import Container
-from boxship.storage.trees import delete_tree
 
 _CONFIG = "config.json"
 

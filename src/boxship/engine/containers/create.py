@@ -10,9 +10,9 @@ from boxship.engine.containers.check import check
 from boxship.engine.containers.find_image import find_image
 from boxship.engine.containers.mounts import resolve_mounts
 from boxship.engine.containers.names import check_name, random_name
+from boxship.engine.containers.network import idle_endpoint, wanted_networks
 from boxship.engine.containers.populate import populate_volumes
 from boxship.engine.context import Context
-from boxship.engine.sandboxes.modes import modes_of
 from boxship.engine.sandboxes.names import hostname_of
 from boxship.engine.values import Created
 from boxship.model.container import Container, ContainerConfig, HostConfig, LogConfig
@@ -39,7 +39,7 @@ async def create(
     container_id = _new_id()
     bare = check_name(name) if name else random_name(context.store.name_taken)
     host = _with_defaults(context, host)
-    _check_networks(context, host)
+    host = msgspec.structs.replace(host, networks=wanted_networks(context, host, config))
     with ExitStack() as undo:
         context.store.reserve(bare, container_id)
         undo.callback(context.store.unreserve, bare)
@@ -82,6 +82,10 @@ async def _make(
         path=command[0],
         args=command[1:],
         mounts=mounts,
+        endpoints={
+            network: idle_endpoint(context, network, request)
+            for network, request in host.networks.items()
+        },
         snapshot=container_id,
         log_path=str(data / f"{container_id}-json.log") if host.log.driver != "none" else "",
         resolv_path=str(data / "resolv.conf"),
@@ -110,15 +114,3 @@ def _with_defaults(context: Context, host: HostConfig) -> HostConfig:
         shm_size=host.shm_size or context.settings.shm_size,
         network_mode=host.network_mode or "default",
     )
-
-
-def _check_networks(context: Context, host: HostConfig) -> None:
-    """Refuse a network that does not exist before anything is made."""
-    mode = modes_of(host).network
-    if mode.kind == "named":
-        context.networks.get(mode.other)
-    if mode.is_shared:
-        context.store.find(mode.other)
-    for name in host.networks:
-        if name not in ("default", host.network_mode):
-            context.networks.get(name)

@@ -20,9 +20,12 @@ _SECOND = 1_000_000_000
 async def container_exited(context: Context, entry: Entry, ended: Exit) -> None:
     """Free what the container held, record how it ended, and restart or remove it if so wished."""
     async with entry.lock:
-        container = entry.container
-        if entry.removed or container.state.status not in ("running", "paused"):
+        state = entry.container.state
+        if entry.removed or state.status not in ("running", "paused"):
             # Its start failed (and undid itself), or it was removed.
+            return
+        if ended.at < state.started_at:
+            # Told twice, and it was started again since.
             return
         entry.log_end.finish()
         if ended.oom_killed:

@@ -21,9 +21,7 @@ _QEMU = {
 _COMPATIBLE = {("amd64", "386"), ("arm64", "arm")}
 
 
-def find_image(
-    context: Context, name: str, platform: Platform | None
-) -> tuple[Image, list[str]]:
+def find_image(context: Context, name: str, platform: Platform | None) -> tuple[Image, list[str]]:
     """The image, and warnings about its platform.
 
     Raises:
@@ -52,10 +50,11 @@ def find_image(
         )
     if platform is not None:
         return image, []
-    return image, [
+    warning = (
         f"The requested image's platform ({actual}) does not match the detected host platform "
         f"({host}) and no specific platform was requested"
-    ]
+    )
+    return image, [warning]
 
 
 def _satisfies(actual: Platform, wanted: Platform) -> bool:

@@ -41,9 +41,7 @@ def mark_stopped(context: Context, entry: Entry) -> None:
     """Remember that a user stopped it, before the signal that may kill it is sent."""
     entry.stopping = True
     if not entry.container.manually_stopped:
-        context.store.save(
-            entry, msgspec.structs.replace(entry.container, manually_stopped=True)
-        )
+        context.store.save(entry, msgspec.structs.replace(entry.container, manually_stopped=True))
 
 
 def stop_signal(entry: Entry) -> int:

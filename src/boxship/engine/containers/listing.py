@@ -169,4 +169,3 @@ async def measure(context: Context, container: Container) -> ContainerSize:
     except NotFoundError:
         image = 0
     return ContainerSize(written, written + image)
-

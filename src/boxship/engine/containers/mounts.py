@@ -21,8 +21,7 @@ def resolve_mounts(
     What comes later overrides an earlier mount of the same target: `--volumes-from`, then the
     requests, and volumes of the image only where nothing else is.
 
-    Args:
-        undo: gets the removal of volumes that were made for this container alone.
+    `undo` gets the removal of volumes that were made for this container alone.
 
     Raises:
         InvalidArgumentError: a request makes no sense; the texts are Docker's.

@@ -1,6 +1,5 @@
 """A container's connections: which networks it joins when it starts, and its published ports."""
 
-import os
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -17,108 +16,141 @@ from boxship.model.container import (
     PortBinding,
     PublishedPort,
 )
-from boxship.network import Sandbox
+from boxship.network.sandbox import Sandbox
 
+INTERFACE_SYSCTLS = ("net.ipv4.conf.eth", "net.ipv6.conf.eth", "net.ipv4.neigh.eth")
+"""Settings of interfaces, which exist only when the networks are joined."""
+
+DEFAULT_NETWORK = "bridge"
 _SHORT = 12
-_BRIDGE = "bridge"
+_PSEUDO = ("host", "none")
 
 
-def wanted_networks(host: HostConfig, config: ContainerConfig) -> dict[str, EndpointRequest]:
-    """Networks to join by name, the one of the network mode first; none when it is shared."""
-    mode = modes_of(host).network
-    if mode.is_shared or config.network_disabled:
-        return {}
-    main = mode.other if mode.kind == "named" else mode.kind
-    aliases = {"default": main, host.network_mode: main}
-    wanted = {main: EndpointRequest()}
-    for name, request in host.networks.items():
-        wanted[aliases.get(name, name)] = request
-    return wanted
-
-
-def idle_endpoints(
+def wanted_networks(
     context: Context, host: HostConfig, config: ContainerConfig
-) -> dict[str, Endpoint]:
-    """The connections of a container that does not run: no addresses yet."""
-    found: dict[str, Endpoint] = {}
-    for name, request in wanted_networks(host, config).items():
-        network = context.networks.get(name)
-        found[network.name] = Endpoint(
-            network_id=network.id,
-            network_name=network.name,
-            endpoint_id="",
-            aliases=request.aliases,
-            links=request.links,
-            requested_ipv4=request.ipv4_address,
-        )
-    return found
+) -> dict[str, EndpointRequest]:
+    """Networks that a new container is to join, the one of its network mode first.
 
-
-async def join_networks(
-    context: Context, container: Container, pid: int, undo: AsyncExitStack
-) -> tuple[dict[str, Endpoint], tuple[PublishedPort, ...]]:
-    """Connect a new process's network namespace, and publish its ports.
+    None when it shares another container's. The result replaces the request's own mapping, and
+    `network connect` and `disconnect` change it later.
 
     Raises:
-        NotFoundError: a network is gone.
-        ConflictError, ForbiddenError: a port or an address is taken.
+        NotFoundError: one of them does not exist.
+        InvalidArgumentError: aliases on the default network.
     """
-    wanted = wanted_networks(container.host, container.config)
-    mode = modes_of(container.host).network
-    if mode.kind != "named":
-        return idle_endpoints(context, container.host, container.config), ()
-    endpoints: dict[str, Endpoint] = {}
-    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for name, request in wanted.items():
-            endpoint = await join(context, container, namespace, name, request)
-            endpoints[endpoint.network_name] = endpoint
-            undo.push_async_callback(context.networks.leave, container.id, endpoint)
-        ports = await _publish(context, container, endpoints, undo)
-    finally:
-        os.close(namespace)
-    return endpoints, ports
-
-
-async def join(
-    context: Context, container: Container, namespace: int, name: str, request: EndpointRequest
-) -> Endpoint:
-    """Connect a network namespace to one network and tell it."""
-    network = context.networks.get(name)
-    if name == _BRIDGE and request.aliases:
+    mode = modes_of(host).network
+    if mode.is_shared:
+        return {}
+    if config.network_disabled:
+        return {"none": EndpointRequest()}
+    main = context.networks.get(mode.other if mode.kind == "named" else mode.kind).name
+    wanted = {main: EndpointRequest()}
+    for key, request in host.networks.items():
+        chosen = key in ("default", host.network_mode)
+        wanted[main if chosen else context.networks.get(key).name] = request
+    if wanted.get(DEFAULT_NETWORK, EndpointRequest()).aliases:
         raise InvalidArgumentError(
             "invalid endpoint settings: network-scoped aliases are only supported for "
             "user-defined networks"
         )
-    mac = container.config.mac_address
-    if mac and not request.mac_address and name == next(iter(wanted_networks(
-        container.host, container.config
-    ))):
-        request = msgspec.structs.replace(request, mac_address=mac)
-    sandbox = Sandbox(
-        container.id, container.name, container.config.hostname, namespace, {}
+    return wanted
+
+
+def idle_endpoint(context: Context, name: str, request: EndpointRequest) -> Endpoint:
+    """A connection of a container that does not run: no addresses yet."""
+    network = context.networks.get(name)
+    return Endpoint(
+        network_id=network.id,
+        network_name=network.name,
+        endpoint_id="",
+        aliases=request.aliases,
+        links=request.links,
+        requested_ipv4=request.ipv4_address,
     )
-    aliases = tuple(dict.fromkeys((*request.aliases, container.id[:_SHORT])))
-    endpoint = await context.networks.join(sandbox, network.id, request, aliases)
-    _tell(context, "connect", endpoint, container.id, network.driver)
+
+
+def reserve_networks(
+    context: Context, container: Container, undo: AsyncExitStack
+) -> dict[str, Endpoint]:
+    """Take addresses on every network, before there is a process.
+
+    Raises:
+        NotFoundError: a network is gone.
+        ForbiddenError: an address is taken.
+    """
+    endpoints: dict[str, Endpoint] = {}
+    sandbox = sandbox_of(container)
+    for name, request in container.host.networks.items():
+        wish = _with_mac(container, request, first=not endpoints)
+        endpoint = context.networks.reserve(sandbox, name, wish, aliases_of(container))
+        endpoints[endpoint.network_name] = endpoint
+        undo.push_async_callback(context.networks.leave, container.id, endpoint)
+    if container.host.dns:
+        context.networks.use_servers(container.id, container.host.dns)
+    return endpoints
+
+
+async def join_networks(
+    context: Context, container: Container, namespace: int, undo: AsyncExitStack
+) -> tuple[PublishedPort, ...]:
+    """Connect a new process's network namespace as reserved, and publish its ports.
+
+    Raises:
+        ConflictError: a port is taken.
+    """
+    for endpoint in container.endpoints.values():
+        await join(context, container, namespace, endpoint.network_id, None)
+    return await _publish(context, container, undo)
+
+
+async def join(
+    context: Context,
+    container: Container,
+    namespace: int,
+    network_id: str,
+    request: EndpointRequest | None,
+) -> Endpoint:
+    """Connect a network namespace to one network and tell it."""
+    sandbox = sandbox_of(container, namespace)
+    endpoint = await context.networks.join(sandbox, network_id, request, aliases_of(container))
+    _tell(context, "connect", endpoint, container.id)
     return endpoint
 
 
-async def leave(context: Context, container_id: str, endpoint: Endpoint) -> None:
-    """Disconnect, and tell it."""
-    await context.networks.leave(container_id, endpoint)
-    _tell(context, "disconnect", endpoint, container_id, "bridge")
-
-
-def _tell(
-    context: Context, action: str, endpoint: Endpoint, container_id: str, driver: str
+async def leave(
+    context: Context, container_id: str, endpoint: Endpoint, *, running: bool = False
 ) -> None:
-    context.events.emit(
-        "network",
-        action,
-        endpoint.network_id,
-        {"container": container_id, "name": endpoint.network_name, "type": driver},
-    )
+    """Disconnect, and tell it."""
+    await context.networks.leave(container_id, endpoint, running=running)
+    _tell(context, "disconnect", endpoint, container_id)
+
+
+def sandbox_of(container: Container, namespace: int = -1) -> Sandbox:
+    """How the network service knows a container."""
+    sysctls = {
+        name: value
+        for name, value in container.host.sysctls.items()
+        if name.startswith(INTERFACE_SYSCTLS)
+    }
+    return Sandbox(container.id, container.name, container.config.hostname, namespace, sysctls)
+
+
+def aliases_of(container: Container) -> tuple[str, ...]:
+    """Names that Docker adds on user networks."""
+    return (container.id[:_SHORT],)
+
+
+def _with_mac(container: Container, request: EndpointRequest, *, first: bool) -> EndpointRequest:
+    mac = container.config.mac_address
+    if not (first and mac) or request.mac_address:
+        return request
+    return msgspec.structs.replace(request, mac_address=mac)
+
+
+def _tell(context: Context, action: str, endpoint: Endpoint, container_id: str) -> None:
+    kind = endpoint.network_name if endpoint.network_name in _PSEUDO else "bridge"
+    attributes = {"container": container_id, "name": endpoint.network_name, "type": kind}
+    context.events.emit("network", action, endpoint.network_id, attributes)
 
 
 def bindings(container: Container) -> list[PortBinding]:
@@ -149,11 +181,11 @@ def exposed(config: ContainerConfig) -> list[tuple[int, str]]:
 
 
 async def _publish(
-    context: Context, container: Container, endpoints: dict[str, Endpoint], undo: AsyncExitStack
+    context: Context, container: Container, undo: AsyncExitStack
 ) -> tuple[PublishedPort, ...]:
     chosen = bindings(container)
     published: list[PublishedPort] = []
-    address = next((e.ipv4_address for e in endpoints.values() if e.ipv4_address), "")
+    address = next((e.ipv4_address for e in container.endpoints.values() if e.ipv4_address), "")
     if chosen and address:
         undo.push_async_callback(context.networks.unpublish, container.id)
         published = list(await context.networks.publish(container.id, address, chosen))

@@ -4,9 +4,7 @@ from boxship.engine.context import Context
 from boxship.model.container import MountPoint
 
 
-async def populate_volumes(
-    context: Context, mounts: tuple[MountPoint, ...], chain: str
-) -> None:
+async def populate_volumes(context: Context, mounts: tuple[MountPoint, ...], chain: str) -> None:
     """Copy the image's content into volumes that are still empty, unless they said no-copy."""
     wanted = [mount for mount in mounts if mount.type == "volume" and not mount.no_copy]
     if not wanted or not chain:

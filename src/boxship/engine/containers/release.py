@@ -1,9 +1,7 @@
 """Frees what a container holds only while it has a process."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -25,7 +23,7 @@ async def release(context: Context, entry: Entry) -> None:
     of the daemon sweeps up what is left. Saving the record is the caller's.
     """
     container = entry.container
-    works: list[Coroutine[Any, Any, None]] = [forget_process(context, entry.id)]
+    works = [forget_process(context, entry.id)]
     if container.ports:
         works.append(context.networks.unpublish(entry.id))
     works.extend(
@@ -36,6 +34,7 @@ async def release(context: Context, entry: Entry) -> None:
     for outcome in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(outcome, Exception):
             log.warn(f"cleaning up after container {entry.id[:12]}: {outcome}")
+    entry.close_namespace()
     for mount in container.mounts:
         if mount.type == "volume":
             tell_unmount(context, container, mount)

@@ -1,17 +1,16 @@
 """rm: make a container as if it had never been."""
 
+import asyncio
+import signal as signals
+
 import msgspec
 
 from boxship import log
 from boxship.engine.containers.kill import deliver, mark_stopped
-from boxship.engine.containers.release import forget_process
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.errors import BoxshipError, ConflictError, InternalError
 from boxship.storage.trees import delete_tree
-
-import asyncio
-import signal as signals
 
 _KILL_PATIENCE = 30.0
 

@@ -1,6 +1,7 @@
 """Containers as the API sees them: finds the container, then leaves it to the verb's file."""
 
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 
 from boxship.engine.containers import listing, top
 from boxship.engine.containers.attach import attach
@@ -55,10 +56,8 @@ class ContainerService:
 
     async def restart(self, ref: str, *, grace: int | None = None, signal: str = "") -> None:
         entry = self._find(ref)
-        try:
+        with suppress(NotModifiedError):
             await stop(self._context, entry, grace, signal)
-        except NotModifiedError:
-            pass
         await start(self._context, entry)
         self._context.tell(entry, "restart")
 

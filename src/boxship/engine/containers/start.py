@@ -12,7 +12,7 @@ import msgspec
 from boxship import log
 from boxship.engine.containers.attach import bind_pending
 from boxship.engine.containers.bundle import write_bundle
-from boxship.engine.containers.network import join_networks
+from boxship.engine.containers.network import join_networks, reserve_networks
 from boxship.engine.containers.prepare import prepare_mounts
 from boxship.engine.containers.remove import remove_stopped
 from boxship.engine.containers.store import Entry
@@ -28,7 +28,7 @@ from boxship.errors import (
     InvalidArgumentError,
     NotModifiedError,
 )
-from boxship.model.container import Container, ContainerState
+from boxship.model.container import Container, ContainerState, PublishedPort
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.supervisor import CreateRequest, LogTarget, RootMount
 
@@ -97,15 +97,17 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     container = entry.container
     sandbox = open_sandbox(context, container, undo)
     await prepare_mounts(context, container, undo)
+    endpoints = reserve_networks(context, container, undo)
+    container = msgspec.structs.replace(container, endpoints=endpoints, user_base=sandbox.user_base)
     files.write_files(context, container)
     bundle = write_bundle(context, container, sandbox, undo)
     pid = await context.supervisor.create(_request(context, container, str(bundle)))
     undo.push_async_callback(context.supervisor.delete, entry.id)
-    endpoints, ports = await join_networks(context, container, pid, undo)
-    container = msgspec.structs.replace(
-        container, endpoints=endpoints, ports=ports, user_base=sandbox.user_base
-    )
-    files.write_hosts(context, container)
+    ports: tuple[PublishedPort, ...] = ()
+    if endpoints:
+        undo.callback(entry.close_namespace)
+        ports = await join_networks(context, container, entry.open_namespace(pid), undo)
+    container = msgspec.structs.replace(container, ports=ports)
     # What the networks gave must be on record before the process can outlive a crash of ours.
     context.store.save(entry, container)
     await bind_pending(context, entry)
@@ -114,8 +116,10 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
             entry.id, None, container.host.console_height, container.host.console_width
         )
     entry.log_end = Ending(done=False)
+    # Before the process can end: an exit that is older than this belongs to an earlier run.
+    began = context.clock()
     await context.supervisor.start(entry.id)
-    state = ContainerState(status="running", pid=pid, started_at=context.clock())
+    state = ContainerState(status="running", pid=pid, started_at=began)
     context.store.save(entry, msgspec.structs.replace(entry.container, state=state))
     context.tell(entry, "start")
 
@@ -154,7 +158,9 @@ def _record_failure(context: Context, entry: Entry, failure: BaseException) -> N
         msgspec.structs.replace(
             container,
             state=state,
-            endpoints={name: files.idle(endpoint) for name, endpoint in container.endpoints.items()},
+            endpoints={
+                name: files.idle(endpoint) for name, endpoint in container.endpoints.items()
+            },
             ports=(),
             user_base=0,
         ),

@@ -15,9 +15,7 @@ _KILL_PATIENCE = 30.0
 """Seconds that a process may take to die of SIGKILL (it may sleep in the kernel)."""
 
 
-async def stop(
-    context: Context, entry: Entry, grace: int | None = None, signal: str = ""
-) -> None:
+async def stop(context: Context, entry: Entry, grace: int | None = None, signal: str = "") -> None:
     """Send the stop signal, and SIGKILL after `grace` seconds (negative: never).
 
     Raises:

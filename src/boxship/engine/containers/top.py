@@ -23,11 +23,11 @@ def top(entry: Entry) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     container = entry.container
     if not container.state.pid:
         raise not_running(entry)
-    namespace = os.readlink(f"/proc/{container.state.pid}/ns/pid")
+    namespace = Path(f"/proc/{container.state.pid}/ns/pid").readlink()
     rows: list[tuple[str, ...]] = []
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+    for pid in sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()):
         try:
-            if os.readlink(f"/proc/{pid}/ns/pid") == namespace:
+            if Path(f"/proc/{pid}/ns/pid").readlink() == namespace:
                 rows.append(_row(pid, container.user_base))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue

@@ -6,7 +6,6 @@ stays with the file it was made of.
 
 from pathlib import Path
 
-
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.modes import Modes, modes_of
 from boxship.model.container import Container, Endpoint
@@ -18,18 +17,7 @@ _BRIDGE = "bridge"
 
 
 def write_files(context: Context, container: Container) -> None:
-    """Write what is known before the networks are joined; hosts is made empty."""
-    modes = modes_of(container.host)
-    if modes.network.is_shared:
-        return
-    config = container.config
-    Path(container.hostname_path).write_text(f"{config.hostname}\n")
-    Path(container.resolv_path).write_text(_resolv(context, container, modes))
-    Path(container.hosts_path).write_bytes(b"")
-
-
-def write_hosts(context: Context, container: Container) -> None:
-    """Write /etc/hosts with the addresses that the networks gave.
+    """Write all three; the container's endpoints have their addresses already.
 
     Raises:
         InvalidArgumentError: an extra host cannot be read.
@@ -37,20 +25,9 @@ def write_hosts(context: Context, container: Container) -> None:
     modes = modes_of(container.host)
     if modes.network.is_shared:
         return
-    gateway = _host_gateway(context)
-    if modes.network.is_host:
-        text = _HOST_HOSTS.read_text(errors="replace") if _HOST_HOSTS.exists() else ""
-        extra = (parse_extra_host(entry, gateway) for entry in container.host.extra_hosts)
-        text += "".join(f"{address}\t{name}\n" for name, address in extra)
-    else:
-        text = hosts_text(
-            [e.ipv4_address for e in container.endpoints.values() if e.ipv4_address],
-            _own_names(container),
-            container.host.extra_hosts,
-            _linked(context, container),
-            gateway,
-        )
-    Path(container.hosts_path).write_text(text)
+    Path(container.hostname_path).write_text(f"{container.config.hostname}\n")
+    Path(container.resolv_path).write_text(_resolv(context, container, modes))
+    Path(container.hosts_path).write_text(_hosts(context, container, modes))
 
 
 def files_of(context: Context, container: Container) -> tuple[tuple[str, str], ...]:
@@ -86,17 +63,27 @@ def _own_names(container: Container) -> list[str]:
     return [config.hostname]
 
 
+def _hosts(context: Context, container: Container, modes: Modes) -> str:
+    gateway = _host_gateway(context)
+    if modes.network.is_host:
+        text = _HOST_HOSTS.read_text(errors="replace") if _HOST_HOSTS.exists() else ""
+        extra = (parse_extra_host(entry, gateway) for entry in container.host.extra_hosts)
+        return text + "".join(f"{address}\t{name}\n" for name, address in extra)
+    return hosts_text(
+        [each.ipv4_address for each in container.endpoints.values() if each.ipv4_address],
+        _own_names(container),
+        container.host.extra_hosts,
+        _linked(context, container),
+        gateway,
+    )
+
+
 def _resolv(context: Context, container: Container, modes: Modes) -> str:
     host = container.host
-    settings = context.networks.settings
-    daemon = dns.ResolvConf(settings.dns, settings.dns_search, settings.dns_options)
     wishes = dns.ResolvConf(host.dns, host.dns_search, host.dns_options)
-    base = dns.override(dns.override(dns.host_configuration(), daemon), wishes)
     if modes.network.is_host:
-        return base.text()
-    if on_user_network(container):
-        return dns.for_user_network(base).text()
-    return dns.for_default_network(base).text()
+        return dns.override(dns.host_configuration(), wishes).text()
+    return context.networks.resolv_conf(wishes, user_network=on_user_network(container))
 
 
 def on_user_network(container: Container) -> bool:

@@ -12,9 +12,7 @@ _SHORT = 12
 def hostname_of(
     context: Context, container_id: str, config: ContainerConfig, host: HostConfig
 ) -> str:
-    """What was asked for; else the name of whoever's network or UTS namespace is shared; else
-    the container's short id.
-    """
+    """What was asked for, or the name of whoever shares its namespace, or the short id."""
     if config.hostname:
         return config.hostname
     modes = modes_of(host)
