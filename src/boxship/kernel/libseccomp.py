@@ -98,7 +98,7 @@ def _library() -> ctypes.CDLL:
         "seccomp_export_bpf": (ctypes.c_int, (context, ctypes.c_int)),
     }
     for name, (result, arguments) in signatures.items():
-        function = library[name]
+        function = getattr(library, name)
         function.restype = result
         function.argtypes = arguments
     return library

@@ -6,6 +6,7 @@ specification says what the object means.
 """
 
 import ctypes
+import marshal
 import os
 import struct
 
@@ -29,7 +30,7 @@ _FLAGS = {
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
 }
 _FLAG_NEW_LISTENER = 8
-_compiled: dict[str, bytes] = {}
+_compiled: dict[bytes, bytes] = {}
 
 _seccomp = declare("syscall", ctypes.c_long, ctypes.c_uint, ctypes.c_uint, ctypes.c_char_p)
 
@@ -90,7 +91,8 @@ def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:
         InvalidArgumentError: the profile has an unknown action, operator or architecture.
         UnsupportedError: libseccomp is not installed.
     """
-    key = f"{os.uname().machine} {profile!r}"
+    # Version 2 of the format has no references, so equal profiles have equal bytes; repr() is slower.
+    key = os.uname().machine.encode() + marshal.dumps(dict(profile), 2)
     program = _compiled.get(key)
     if program is None:
         path = f"{cache}/{_digest(key)}.bpf" if cache else ""
@@ -107,10 +109,10 @@ def _compile(profile: "Mapping[str, Any]") -> bytes:
     return compile_profile(profile)
 
 
-def _digest(key: str) -> str:
+def _digest(key: bytes) -> str:
     import hashlib  # noqa: PLC0415 - only before the first container with this profile
 
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key).hexdigest()
 
 
 def _read(path: str) -> bytes:
