@@ -1,0 +1,99 @@
+"""The keeper's process: takes its listening socket from the daemon that starts it, and serves.
+
+Descriptor 3 is the listening socket, 4 the locked file that says a keeper lives; both stay open
+until the end. Arguments: the run-time directory,
+and the program to start as launcher (empty for ours).
+"""
+
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+
+from boxship import log
+from boxship.kernel import abi, process, tty
+from boxship.runtime.cgroups import detect, open_cgroup
+from boxship.runtime.keeper.launch import Launching, start_launcher
+from boxship.runtime.keeper.records import Records
+from boxship.runtime.keeper.service import Service
+
+LISTENER = 3
+LOCK = 4
+
+_OOM_SCORE = "/proc/self/oom_score_adj"
+_PROTECTED = "-999"
+
+
+class HostKernel:
+    """The few system calls the keeper makes, without the rest of the kernel package."""
+
+    __slots__ = ()
+
+    pidfd_open = staticmethod(process.pidfd_open)
+    pidfd_send_signal = staticmethod(process.pidfd_send_signal)
+    pidfd_exit_status = staticmethod(process.pidfd_exit_status)
+    set_terminal_size = staticmethod(tty.set_size)
+    start_time = staticmethod(process.start_time)
+
+
+def main() -> None:
+    """Serve until told to shut down."""
+    exec_root, program = sys.argv[1:3]
+    # Hold no mount busy, and give log files the mode they are opened with.
+    os.chdir("/")
+    os.umask(0o022)
+    process.set_name("boxship-keeper")
+    process.prctl(abi.PR_SET_CHILD_SUBREAPER, 1)
+    for fd in (LISTENER, LOCK):
+        os.set_inheritable(fd, False)
+    launching = Launching(_raise_descriptor_limit(), _protect_from_oom_killer(), program)
+    hierarchies = detect()
+    service = Service(
+        HostKernel(),
+        Records(f"{exec_root}/keeper"),
+        cgroup=lambda path: open_cgroup(hierarchies, path),
+        launch=lambda: start_launcher(launching),
+        clock=time.time_ns,
+    )
+    service.listen(socket.socket(fileno=LISTENER))
+    _watch_signals(service)
+    log.info("keeper: serving")
+    service.run()
+    log.info("keeper: ended")
+
+
+def _watch_signals(service: Service) -> None:
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _noted)
+    service.watch_signals(reader)
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """The number is on its way through the wake-up pipe."""
+
+
+def _raise_descriptor_limit() -> tuple[int, int]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
+
+
+def _protect_from_oom_killer() -> str:
+    """A host that runs out of memory must not lose the one process all containers hang on."""
+    try:
+        fd = os.open(_OOM_SCORE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return "0"
+    try:
+        before = os.read(fd, 16).decode().strip()
+        os.write(fd, _PROTECTED.encode())
+    except OSError as e:
+        log.info(f"keeper: not protected from the OOM killer: {e.strerror}")
+        return "0"
+    finally:
+        os.close(fd)
+    return before

@@ -1,0 +1,150 @@
+"""The launcher: clones containers for the keeper, serially, and keeps no state.
+
+Started by the keeper as `python -I -S` with one socket; imports only `kernel` and `runtime`. It
+forks with CLONE_PARENT, so what it makes is the keeper's child. It ends when the keeper does, and
+may be killed and replaced at any time.
+"""
+
+import _socket
+import gc
+import json
+import os
+import sys
+
+from boxship import log
+from boxship.errors import BoxshipError, InvalidArgumentError
+from boxship.kernel import abi
+from boxship.kernel.linux import LinuxKernel
+from boxship.runtime import channel
+from boxship.runtime.spawn import ExecRequest, RootMount, SpawnRequest, Stdio, spawn, spawn_exec
+
+TYPE_CHECKING = False  # the typing module would be half of the start time
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.spawn import Spawned
+
+SOCKET = 3
+"""The descriptor the keeper's socket is passed as."""
+
+
+def serve(kernel: "Kernel", sock: "_socket.socket") -> None:
+    """Carry out requests until the keeper closes its end."""
+    while True:
+        received = channel.receive(sock)
+        if received is None:
+            return
+        body, fds = received
+        try:
+            spawned, cgroup = _carry_out(kernel, json.loads(body), fds)
+        except (BoxshipError, OSError) as e:
+            channel.send(sock, _reply("Failed", _words(e)))
+        else:
+            _answer(sock, spawned, cgroup)
+        finally:
+            channel.close_all(fds)
+
+
+def _carry_out(kernel: "Kernel", request: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
+    _, name, *fields = request
+    if name == "Spawn":
+        return _spawn(kernel, fields, fds)
+    if name == "SpawnExec":
+        return _spawn_exec(kernel, fields, fds)
+    raise InvalidArgumentError(f"unknown request to the launcher: {name}")
+
+
+def _spawn(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
+    # The fields of keeper.messages.Spawn, which is not imported because it needs typing.
+    container_id, bundle, rootfs, terminal = fields
+    spec = _read_spec(bundle)
+    request = SpawnRequest(
+        id=container_id,
+        bundle=bundle,
+        spec=spec,
+        rootfs=tuple(RootMount(kind, source, tuple(options)) for kind, source, options in rootfs),
+        stdio=_stdio(fds, terminal=terminal),
+        sibling=True,
+    )
+    return spawn(kernel, request), (spec.get("linux") or {}).get("cgroupsPath") or ""
+
+
+def _spawn_exec(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
+    # The fields of keeper.messages.SpawnExec.
+    pid, bundle, cgroup, process, terminal = fields
+    request = ExecRequest(
+        pid=pid,
+        spec=_read_spec(bundle),
+        process=process,
+        cgroup=cgroup,
+        stdio=_stdio(fds, terminal=terminal),
+        sibling=True,
+    )
+    return spawn_exec(kernel, request), cgroup
+
+
+def _stdio(fds: "list[int]", *, terminal: bool) -> Stdio:
+    if terminal:
+        return Stdio(-1, -1, -1, terminal=True)
+    return Stdio(fds[0], fds[1], fds[2])
+
+
+def _read_spec(bundle: str) -> "dict[str, Any]":
+    path = f"{bundle}/config.json"
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            spec: dict[str, Any] = json.load(file)
+    except (OSError, ValueError) as e:
+        raise InvalidArgumentError(f"{path} cannot be read: {e}") from e
+    return spec
+
+
+def _answer(sock: "_socket.socket", spawned: "Spawned", cgroup: str) -> None:
+    fds = [spawned.pidfd, spawned.sync]
+    try:
+        channel.send(sock, _reply("Cloned", [spawned.pid, cgroup, list(spawned.warnings)]), fds)
+    finally:
+        channel.close_all(fds)
+
+
+def _reply(name: str, fields: "list[Any]") -> bytes:
+    return json.dumps([0, name, *fields], ensure_ascii=False).encode(errors="surrogateescape")
+
+
+def _words(error: Exception) -> "list[Any]":
+    # The fields of keeper.messages.Failed.
+    if isinstance(error, BoxshipError):
+        return [error.kind, error.message, error.hint, getattr(error, "reason", "")]
+    return ["internal", f"the process cannot be made: {error}", "", ""]
+
+
+def main() -> "NoReturn":
+    """Serve the keeper on the descriptor it left open, then end."""
+    nofile, oom_score = sys.argv[1:3]
+    kernel = LinuxKernel()
+    kernel.set_name("boxship-launch")
+    # Nobody may look into the process that is about to stand in a container's namespaces.
+    kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+    _undo_keeper_privileges(kernel, nofile, oom_score)
+    os.set_inheritable(SOCKET, False)
+    sock = _socket.socket(fileno=SOCKET)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        serve(kernel, sock)
+    except (KeyboardInterrupt, ConnectionError):
+        # The keeper is gone; so is the reason to be here.
+        os._exit(1)
+    os._exit(0)
+
+
+def _undo_keeper_privileges(kernel: LinuxKernel, nofile: str, oom_score: str) -> None:
+    """Containers are not to inherit the limits and the protection the keeper gave itself."""
+    soft, hard = (int(text) for text in nofile.split(":"))
+    try:
+        kernel.set_limits(0, "RLIMIT_NOFILE", soft, hard)
+        kernel.write_text("/proc/self/oom_score_adj", oom_score)
+    except OSError as e:
+        log.warn(f"launcher: {e}")
