@@ -87,6 +87,18 @@ class HostLinks:
         if isolated:
             self._route.transact([netlink.isolate_port(self.index_of(pair.name))])
 
+    def settle(self, name: str) -> None:
+        """Make a cable whose other end has just come up carry packets at once."""
+        self._route.transact([netlink.settle_link(name)])
+
+    def hairpin(self, name: str) -> None:
+        """Let a container reach its own published ports.
+
+        Needed where bridged packets pass the IP rules (net.bridge.bridge-nf-call-iptables): they
+        are redirected within the bridge then, back to the port they came from.
+        """
+        self._route.transact([netlink.hairpin_port(self.index_of(name))])
+
     @staticmethod
     def index_of(name: str) -> int:
         """The index of a link; 0 when there is none. One ioctl, where a list costs a dump."""

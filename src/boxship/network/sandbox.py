@@ -53,6 +53,7 @@ def configure(sandbox: Sandbox, endpoint: Endpoint, *, default_route: bool) -> N
         ]
         if default_route:
             requests.append(netlink.add_route(index, endpoint.gateway))
+        requests.append(netlink.settle_link(endpoint.container_link))
         with netlink.RouteSocket() as route:
             route.transact(requests)
         for name, value in sandbox.sysctls.items():

@@ -284,7 +284,9 @@ class NetworkService:
         destination = Destination(
             container_id, member.sandbox.name, member.endpoint.endpoint_id, address, host_ip
         )
-        return self._machinery.publisher.publish(destination, bindings)
+        published = self._machinery.publisher.publish(destination, bindings)
+        self._machinery.links.hairpin(member.endpoint.host_link)
+        return published
 
     async def unpublish(self, container_id: str) -> None:
         self._machinery.publisher.unpublish(container_id)
@@ -381,6 +383,7 @@ class NetworkService:
         links.add_veth(pair, isolated=not flag(network.options, catalog.ICC, default=True))
         first = not self._has_outside(sandbox.container_id)
         configure(sandbox, endpoint, default_route=bool(endpoint.gateway) and first)
+        links.settle(endpoint.host_link)
 
     def _has_outside(self, container_id: str) -> bool:
         members = self._membership.of_container(container_id)

@@ -21,7 +21,9 @@ from boxship.kernel.netlink.link import add_veth as add_veth
 from boxship.kernel.netlink.link import change_link as change_link
 from boxship.kernel.netlink.link import delete_group as delete_group
 from boxship.kernel.netlink.link import delete_link as delete_link
+from boxship.kernel.netlink.link import hairpin_port as hairpin_port
 from boxship.kernel.netlink.link import isolate_port as isolate_port
 from boxship.kernel.netlink.link import links as links
 from boxship.kernel.netlink.link import move_to_group as move_to_group
+from boxship.kernel.netlink.link import settle_link as settle_link
 from boxship.kernel.netlink.message import Request as Request

@@ -19,7 +19,7 @@ from boxship.kernel.netlink.message import (
     u32,
 )
 
-_NEW, _DELETE, _GET = 16, 17, 18
+_NEW, _DELETE, _GET, _SET = 16, 17, 18, 19
 _HEADER = struct.Struct("=BxHiII")  # struct ifinfomsg
 _UP = 0x1
 _AF_BRIDGE = 7
@@ -112,6 +112,17 @@ def change_link(index: int, *, up: bool = True, mtu: int = 0, alias: str = "") -
     return Request(_NEW, 0, body, f"change link {index}")
 
 
+def settle_link(name: str) -> Request:
+    """Ask for a link, which makes a carrier change that is still queued take effect first.
+
+    A carrier comes up in a work queue (net/core/link_watch.c); until then the link drops what it
+    is given and a bridge holds its port closed, and the first packet of a new container would be
+    repeated after a second. rtnl_getlink() catches up since kernel 6.8; before, it does no harm.
+    """
+    body = _HEADER.pack(0, 0, 0, 0, 0) + text(_NAME, name)
+    return Request(_GET, 0, body, f"get link {name}")
+
+
 def move_to_group(index: int, group: int) -> Request:
     body = _HEADER.pack(0, 0, index, 0, 0) + u32(_GROUP, group)
     return Request(_NEW, 0, body, f"change link {index}", (errno.ENODEV,))
@@ -135,9 +146,17 @@ def delete_group(group: int) -> Request:
 
 def isolate_port(index: int) -> Request:
     """Keep a bridge port from reaching other isolated ports of the bridge (kernel 4.18)."""
-    body = _HEADER.pack(_AF_BRIDGE, 0, index, 0, 0)
-    body += nested(_PROTINFO, u8(_PORT_ISOLATED, 1))
-    return Request(_NEW, 0, body, f"isolate bridge port {index}")
+    return _change_port(index, _PORT_ISOLATED)
+
+
+def hairpin_port(index: int) -> Request:
+    """Let a bridge port send back what came in by it (kernel 3.10)."""
+    return _change_port(index, _PORT_HAIRPIN)
+
+
+def _change_port(index: int, setting: int) -> Request:
+    body = _HEADER.pack(_AF_BRIDGE, 0, index, 0, 0) + nested(_PROTINFO, u8(setting, 1))
+    return Request(_SET, 0, body, f"change bridge port {index}")
 
 
 def links(route: RouteSocket) -> list[Link]:
