@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from boxship.client.connection import Query, Response
 
-API_PREFIX = "/v1.51"
+API_VERSION = "1.51"
 
 
 class App:
@@ -22,6 +22,7 @@ class App:
     Attributes:
         address: where the engine listens.
         debug: whether `--debug` was given.
+        prefix: what every path begins with; `DOCKER_API_VERSION` chooses another version.
     """
 
     def __init__(self, address: str = "", tls: "Tls | None" = None, *, debug: bool = False) -> None:
@@ -37,6 +38,7 @@ class App:
         )
         self._tls = tls
         self.debug = debug
+        self.prefix = f"/v{environment.get('DOCKER_API_VERSION') or API_VERSION}"
         self._connection: Connection | None = None
 
     def connect(self) -> Connection:
@@ -68,7 +70,7 @@ class App:
         """A request on the shared connection; its answer must be read before the next one."""
         if self._connection is None:
             self._connection = self.connect()
-        return self._connection.request(method, API_PREFIX + path, query, body, headers)
+        return self._connection.request(method, self.prefix + path, query, body, headers)
 
     def call(
         self, method: str, path: str, query: "Query | None" = None, body: "Any" = None

@@ -18,8 +18,9 @@ def start_daemon(address: str) -> None:
         UnavailableError: it ended before it was ready; the message ends with its last words.
     """
     import subprocess  # noqa: PLC0415 - once in the life of a daemon
+    from pathlib import Path  # noqa: PLC0415
 
-    log_path = default_data_root() / "daemon.log"
+    log_path = Path(default_data_root()) / "daemon.log"
     reader, writer = os.pipe()
     try:
         log_path.parent.mkdir(parents=True, exist_ok=True)

@@ -117,11 +117,13 @@ def _attached(app: "App", parsed: Parsed, container_id: str, streams: "set[str]"
     connection = app.connect()
     query = {"stream": 1, "detachKeys": parsed.text("detach-keys") or None}
     query |= dict.fromkeys(streams, 1)
-    connection.request("POST", f"/v1.51/containers/{container_id}/attach", query, headers=_UPGRADE)
+    connection.request(
+        "POST", f"{app.prefix}/containers/{container_id}/attach", query, headers=_UPGRADE
+    )
     condition = "removed" if parsed.flag("rm") else "next-exit"
     waiting = app.connect()
     wait = waiting.request(
-        "POST", f"/v1.51/containers/{container_id}/wait", {"condition": condition}
+        "POST", f"{app.prefix}/containers/{container_id}/wait", {"condition": condition}
     )
     if parsed.flag("sig-proxy") and not tty:
         forward_signals(lambda number: _kill(app, container_id, number))
@@ -154,7 +156,9 @@ def _exit_code(document: "dict[str, Any]") -> int:
 def _kill(app: "App", container_id: str, number: int) -> None:
     connection = app.connect()
     try:
-        connection.request("POST", f"/v1.51/containers/{container_id}/kill", {"signal": number})
+        connection.request(
+            "POST", f"{app.prefix}/containers/{container_id}/kill", {"signal": number}
+        )
     except BoxshipError as error:
         app.err(f"cannot pass signal {number} on: {error}")
     finally:
@@ -174,7 +178,9 @@ class _Resizer:
             return
         connection = self._app.connect()
         try:
-            connection.request("POST", f"/v1.51{self._path}", {"h": rows, "w": columns}).read()
+            connection.request(
+                "POST", f"{self._app.prefix}{self._path}", {"h": rows, "w": columns}
+            ).read()
         except BoxshipError:
             # The process may have ended just now; its exit code says all there is to say.
             return
