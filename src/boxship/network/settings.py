@@ -51,7 +51,7 @@ class NetworkSettings(msgspec.Struct, frozen=True):
     @classmethod
     def for_data_root(cls, data_root: Path) -> "NetworkSettings":
         """Names that keep daemons apart: the plain ones belong to the default data root."""
-        if data_root == default_data_root():
+        if str(data_root) == default_data_root():
             return cls()
         digest = hashlib.sha256(str(data_root).encode()).hexdigest()[:12]
         return cls(bridge="", table=f"boxship_{digest}")
