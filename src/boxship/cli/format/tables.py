@@ -1,0 +1,67 @@
+"""Listings: columns as Docker prints them, or what `--format` asks for."""
+
+from boxship.cli.format.functions import to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Row = Mapping[str, object]
+
+_GAP = 3
+
+
+def table(headers: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> str:
+    """Left-aligned columns, three spaces apart, the last one unpadded."""
+    lines = [list(headers), *(list(row) for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(headers))]
+    return "".join(
+        "".join(
+            cell if index == len(line) - 1 else f"{cell:<{widths[index] + _GAP}}"
+            for index, cell in enumerate(line)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def listing(
+    rows: "Sequence[Row]", headers: "Mapping[str, str]", columns: "Sequence[str]", layout: str
+) -> str:
+    """A listing in the layout that `--format` asks for.
+
+    Args:
+        rows: every field that a template may name.
+        headers: the heading of each field.
+        columns: fields of the default table.
+        layout: empty or `table` for that table, `json`, `table TEMPLATE`, or a template.
+    """
+    if layout in ("", "table"):
+        return table(
+            [headers[name] for name in columns],
+            [[str(row[name]) for name in columns] for row in rows],
+        )
+    if layout == "json":
+        return "".join(to_json(dict(row)) + "\n" for row in rows)
+    from boxship.cli.format.template import Template  # noqa: PLC0415 - few listings need it
+
+    tabular = layout.startswith("table ")
+    text = layout.removeprefix("table ") if tabular else layout
+    template = Template(text.replace("\\t", "\t").replace("\\n", "\n"))
+    lines = [template.render(row) for row in rows]
+    if not tabular:
+        return "".join(line + "\n" for line in lines)
+    heading = template.render(_Headers(headers))
+    return table(heading.split("\t"), [_cells(line, heading) for line in lines])
+
+
+def _cells(line: str, heading: str) -> "list[str]":
+    cells = line.split("\t")
+    return cells + [""] * (heading.count("\t") + 1 - len(cells))
+
+
+class _Headers(dict[str, object]):
+    """Headings by field; a nested field such as `.Label "x"` keeps its own name."""
+
+    def __init__(self, headers: "Mapping[str, str]") -> None:
+        super().__init__(headers)
