@@ -91,7 +91,7 @@ def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:
         InvalidArgumentError: the profile has an unknown action, operator or architecture.
         UnsupportedError: libseccomp is not installed.
     """
-    # Version 2 of the format has no references, so equal profiles have equal bytes; repr() is slower.
+    # Version 2 of the format has no references: equal profiles have equal bytes.
     key = os.uname().machine.encode() + marshal.dumps(dict(profile), 2)
     program = _compiled.get(key)
     if program is None:
