@@ -1,0 +1,1 @@
+"""The file helper: a process that copies, digests and packs files for one build."""
