@@ -1,8 +1,9 @@
 """What happens, told to whoever listens, with a bounded memory of what happened before."""
 
 import asyncio
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 
 from boxship.engine.filters import carries
 from boxship.engine.values import Filters
@@ -22,11 +23,12 @@ class EventBus:
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._history: deque[Event] = deque(maxlen=HISTORY)
-        self._listeners: set[_Listener] = set()
+        # Weak: a subscriber that is dropped without a word is forgotten by itself.
+        self._listeners: weakref.WeakSet[_Subscription] = weakref.WeakSet()
 
     @property
     def listeners(self) -> int:
-        return len(self._listeners)
+        return sum(not listener.closed for listener in self._listeners)
 
     def emit(self, kind: str, action: str, actor_id: str, attributes: dict[str, str]) -> None:
         """Tell everybody, now. Never fails and never waits."""
@@ -46,53 +48,61 @@ class EventBus:
         past: list[Event] = []
         if since or until:
             past = [e for e in self._history if e.time >= since and (not until or e.time <= until)]
-        listener = _Listener()
-        self._listeners.add(listener)
-        return self._stream([e for e in past if matches(e, chosen)], listener, until, chosen)
-
-    async def _stream(
-        self, past: Iterable[Event], listener: "_Listener", until: int, filters: Filters
-    ) -> AsyncIterator[Event]:
-        try:
-            for event in past:
-                yield event
-            while True:
-                event_or_end = await listener.next(self._seconds_left(until))
-                if event_or_end is None:
-                    return
-                if matches(event_or_end, filters):
-                    yield event_or_end
-        finally:
-            self._listeners.discard(listener)
-
-    def _seconds_left(self, until: int) -> float | None:
-        if not until:
-            return None
-        return max(0.0, (until - self._clock()) / _SECOND)
+        subscription = _Subscription(
+            [event for event in past if matches(event, chosen)], chosen, until, self._clock
+        )
+        self._listeners.add(subscription)
+        return subscription
 
 
-class _Listener:
-    """A bounded queue of events for one subscriber."""
+class _Subscription:
+    """One subscriber: what it still has to hear, and its filters."""
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
+    def __init__(
+        self, past: list[Event], filters: Filters, until: int, clock: Callable[[], int]
+    ) -> None:
+        self._waiting = deque(past)
+        self._filters = filters
+        self._until = until
+        self._clock = clock
+        self._arrived = asyncio.Event()
         self._overrun = False
+        self.closed = False
 
     def offer(self, event: Event) -> None:
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        if self._overrun or not matches(event, self._filters):
+            return
+        if len(self._waiting) >= _BACKLOG:
             self._overrun = True
+        else:
+            self._waiting.append(event)
+        self._arrived.set()
 
-    async def next(self, seconds: float | None) -> Event | None:
-        """The next event; None when time is up, or after the backlog of one that was too slow."""
-        if self._overrun and self._queue.empty():
-            return None
+    def __aiter__(self) -> "_Subscription":
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event; ends when time is up, or after the backlog of one that was too slow."""
         try:
-            async with asyncio.timeout(seconds):
-                return await self._queue.get()
+            async with asyncio.timeout(self._seconds_left()):
+                while not self._waiting:
+                    if self._overrun or self.closed:
+                        raise StopAsyncIteration
+                    self._arrived.clear()
+                    await self._arrived.wait()
         except TimeoutError:
+            raise StopAsyncIteration from None
+        return self._waiting.popleft()
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self._waiting.clear()
+        self._arrived.set()
+
+    def _seconds_left(self) -> float | None:
+        if not self._until or self._waiting:
             return None
+        return max(0.0, (self._until - self._clock()) / _SECOND)
 
 
 def matches(event: Event, filters: Filters) -> bool:

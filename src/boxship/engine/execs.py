@@ -15,7 +15,8 @@ from boxship.engine.values import Exec, ExecConfig, ExecStart
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.generate import privileged_capabilities
-from boxship.runtime.supervisor import AttachStreams, ExecRequest, Exit
+from boxship.runtime.keeper.messages import Exit
+from boxship.runtime.supervisor import AttachStreams, ExecRequest
 
 _NOT_STARTED = 126
 _KEEP_ENDED = 512

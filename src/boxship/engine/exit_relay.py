@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from boxship.runtime.supervisor import Exit
+from boxship.runtime.keeper.messages import Exit
 
 
 class ExitRelay:

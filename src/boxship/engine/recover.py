@@ -22,7 +22,8 @@ from boxship.engine.logs.reader import Ending
 from boxship.engine.restart_policy import FIRST_DELAY, Ended, should_revive
 from boxship.errors import BoxshipError
 from boxship.model.container import ContainerState
-from boxship.runtime.supervisor import Exit, Status
+from boxship.runtime.keeper.messages import Exit
+from boxship.runtime.supervisor import Status
 from boxship.storage.trees import delete_tree
 
 LOST = 255

@@ -12,7 +12,7 @@ from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.engine.restart_policy import Ended, next_delay, should_restart
 from boxship.model.container import Container, ContainerState
-from boxship.runtime.supervisor import Exit
+from boxship.runtime.keeper.messages import Exit
 
 _SECOND = 1_000_000_000
 

@@ -30,7 +30,8 @@ from boxship.errors import (
 )
 from boxship.model.container import Container, ContainerState, PublishedPort
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.supervisor import CreateRequest, LogTarget, RootMount
+from boxship.runtime.keeper.messages import LogTarget
+from boxship.runtime.supervisor import CreateRequest
 
 _NEVER_RAN = 128
 """Exit code of a container that failed before its program could be tried."""
@@ -132,7 +133,7 @@ def _request(context: Context, container: Container, bundle: str) -> CreateReque
     return CreateRequest(
         id=container.id,
         bundle=bundle,
-        rootfs=tuple(RootMount(mount.type, mount.source, mount.options) for mount in mounts),
+        rootfs=mounts,
         terminal=container.config.tty,
         open_stdin=container.config.open_stdin,
         stdin_once=container.config.stdin_once,

@@ -109,6 +109,9 @@ class _Cursor:
         """Everything there is from here to the end."""
         while self._files or self._find_next(None):
             fd, start = self._files[0]
+            if os.fstat(fd).st_size < start:
+                # A log of one file only is emptied instead of rotated.
+                start = 0
             final = len(self._files) > 1
             for raw in lines(fd, start):
                 start += len(raw) + 1
