@@ -11,7 +11,7 @@ leave those files alone.
 """
 
 # pathlib costs more than the system calls it makes, and its import more than a small layer:
-# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH115, PTH211
+# ruff: noqa: PTH101, PTH102, PTH106, PTH108, PTH115, PTH211
 
 import errno
 import os
@@ -104,7 +104,7 @@ class _Facts:
 
 
 class Extractor:
-    """Makes the entries of one archive in the current directory."""
+    """Makes the entries of one archive below the current directory, which is the root."""
 
     def __init__(self, reader: TarReader, lower: Lower, options: Options) -> None:
         self._reader = reader
@@ -114,6 +114,7 @@ class Extractor:
         self._places: dict[bytes, bytes] = {b"": b""}
         self._facts: dict[bytes, _Facts] = {}
         self._whiteouts: set[bytes] = set()
+        self._base = b""
         self._makers = {
             REGULAR: self._regular,
             DIRECTORY: self._directory,
@@ -134,6 +135,7 @@ class Extractor:
         root = self._lower.root()
         if root is not None:
             self._facts[b"."] = _facts_like(root)
+        self._base = self._resolve(clean_name(os.fsencode(self._options.destination)))
         while (entry := self._reader.next()) is not None:
             self._make(entry)
         for path, facts in self._facts.items():
@@ -145,23 +147,24 @@ class Extractor:
             if self._options.layer and entry.kind == DIRECTORY:
                 self._facts[b"."] = self._facts_of(entry)
             return
-        parent, _, base = name.rpartition(b"/")
-        if parent not in self._places:
-            self._resolve(parent)
-        if parent:
-            place = self._places[parent]
-            path = place + b"/" + base if place else base
-        else:
-            path = base
+        place, base = self._locate(name)
         if self._options.layer and base.startswith(_WHITEOUT):
-            self._whiteout(self._places[parent], base)
+            self._whiteout(place, base)
             return
         maker = self._makers.get(entry.kind)
         if maker is None:
             raise RefusedError(f"entry {_shown(name)} is of the unknown type {entry.kind!r}")
         if self._options.owner is not None:
             entry.uid, entry.gid = self._options.owner
-        maker(entry, path)
+        maker(entry, _joined(place, base))
+
+    def _locate(self, name: bytes) -> tuple[bytes, bytes]:
+        """The real directory of a clean name, and its last component."""
+        parent, _, base = name.rpartition(b"/")
+        if self._base:
+            parent = _joined(self._base, parent) if parent else self._base
+        place = self._places.get(parent)
+        return (self._resolve(parent) if place is None else place), base
 
     # One method for each kind of entry. A name is usually free, so it is tried first.
 
@@ -207,10 +210,7 @@ class Extractor:
         self._finish(entry, path)
 
     def _hard_link(self, entry: Entry, path: bytes) -> None:
-        target = clean_name(entry.link)
-        parent, _, base = target.rpartition(b"/")
-        place = self._resolve(parent)
-        source = place + b"/" + base if place else base
+        source = _joined(*self._locate(clean_name(entry.link)))
         if source == path:
             return
         try:
@@ -253,8 +253,8 @@ class Extractor:
             # Bookkeeping of AUFS, from old images.
             return
         if hidden in (b"", b".", b".."):
-            raise RefusedError(f"entry {_shown(place + b'/' + base)} is a whiteout of nothing")
-        path = place + b"/" + hidden if place else hidden
+            raise RefusedError(f"entry {_shown(_joined(place, base))} is a whiteout of nothing")
+        path = _joined(place, hidden)
         try:
             os.mknod(path, stat.S_IFCHR, 0)
         except FileExistsError:
@@ -305,7 +305,7 @@ class Extractor:
             if part == b"..":
                 place = place.rpartition(b"/")[0]
                 continue
-            path = place + b"/" + part if place else part
+            path = _joined(place, part)
             link = self._enter(path)
             if link is None:
                 place = path
@@ -371,6 +371,10 @@ def clean_name(name: bytes) -> bytes:
     return b"/".join(kept)
 
 
+def _joined(place: bytes, base: bytes) -> bytes:
+    return place + b"/" + base if place else base
+
+
 def _facts_like(facts: os.stat_result) -> _Facts:
     owner = facts.st_uid, facts.st_gid
     return _Facts(owner, stat.S_IMODE(facts.st_mode), facts.st_mtime_ns, [])
@@ -428,7 +432,7 @@ def main(arguments: list[str]) -> None:
     root, options, layers = arguments[0], arguments[1:5], arguments[5:]
     try:
         lower = Lower([os.open(layer, os.O_PATH | os.O_DIRECTORY) for layer in layers])
-        _confine(root, Options.parse(options).destination)
+        _confine(root)
         reader = TarReader(0)
         Extractor(reader, lower, Options.parse(options)).run()
         reader.drain()
@@ -444,13 +448,10 @@ def main(arguments: list[str]) -> None:
     os.write(1, message.encode("utf-8", "backslashreplace"))
 
 
-def _confine(root: str, destination: str) -> None:
+def _confine(root: str) -> None:
     os.umask(0)
     os.chroot(root)
     os.chdir("/")
-    if destination:
-        os.makedirs(destination, 0o755, exist_ok=True)
-        os.chdir(destination)
 
 
 def _reason(failure: OSError) -> str:

@@ -16,6 +16,7 @@ WITHOUT_DATA = frozenset({HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY
 
 _ADLER_MODULUS = 65521
 _SPACES = 8 * 32
+_NO_HEADER = "it is not a tar archive, or damaged: a header has a wrong checksum"
 
 Extent = tuple[int, int]
 
@@ -75,14 +76,17 @@ def check_sum(block: bytes) -> None:
     Raises:
         RefusedError: it does not match.
     """
-    stored = number(block[148:156])
+    try:
+        stored = number(block[148:156])
+    except RefusedError:
+        raise RefusedError(_NO_HEADER) from None
     half = adler32(block[156:], adler32(block[:148])) & 0xFFFF
     if (stored - _SPACES + 1 - half) % _ADLER_MODULUS == 0:
         return
     # Some old archivers added signed bytes.
     rest = block[:148] + block[156:]
     if sum(rest) - 256 * sum(byte > 127 for byte in rest) + _SPACES != stored:
-        raise RefusedError("it is not a tar archive, or damaged: a header has a wrong checksum")
+        raise RefusedError(_NO_HEADER)
 
 
 def number(field: bytes) -> int:

@@ -236,12 +236,13 @@ class _Packer:
             entry.xattrs = _kept(_xattrs(fd))
             extents = _extents(fd, facts)
             if extents is None:
+                extents = [(0, entry.size)]
                 self._stream.begin(header(entry))
-                self._copy(fd, entry, 0, entry.size)
-                return
-            self._stream.begin(sparse_header(entry, extents))
+            else:
+                self._stream.begin(sparse_header(entry, extents))
             for offset, length in extents:
                 self._copy(fd, entry, offset, length)
+            self._stream.write(padding(sum(length for _, length in extents)))
         finally:
             os.close(fd)
 
@@ -255,7 +256,6 @@ class _Packer:
             self._stream.write(chunk)
             offset += len(chunk)
             left -= len(chunk)
-        self._stream.write(padding(length))
 
 
 def _sorted_names(fd: int) -> Iterator[bytes]:
@@ -302,7 +302,8 @@ def _extents(fd: int, facts: os.stat_result) -> list[Extent] | None:
         try:
             start = os.lseek(fd, position, os.SEEK_DATA)
         except OSError:
-            # ENXIO: a hole up to the end.
+            # ENXIO: a hole up to the end, which GNU tar makes of an empty extent there.
+            extents.append((facts.st_size, 0))
             break
         position = os.lseek(fd, start, os.SEEK_HOLE)
         extents.append((start, position - start))
