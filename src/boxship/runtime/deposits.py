@@ -68,6 +68,10 @@ class Deposits:
     def clients(self) -> dict[int, Client]:
         return dict(self._clients)
 
+    def take_clients(self, other: "Deposits") -> None:
+        self._clients.update(other._clients)
+        other._clients.clear()
+
     def clear(self) -> None:
         for key in tuple(self._processes):
             self.withdraw(key, ())

@@ -34,7 +34,7 @@ class KeeperLink:
         sock: socket.socket,
         *,
         on_report: Callable[[Message, list[int]], None],
-        on_lost: Callable[[], None],
+        on_lost: "Callable[[KeeperLink], None]",
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
@@ -144,7 +144,7 @@ class KeeperLink:
     def _end(self, why: str) -> None:
         log.warn(f"the keeper is gone: {why}")
         self.close()
-        self._on_lost()
+        self._on_lost(self)
 
 
 def _lost() -> KeeperLostError:

@@ -284,7 +284,10 @@ class Supervisor:
     async def _call(self, message: Message, fds: tuple[int, ...] = ()) -> Any:
         await self._ready.wait()
         if self._link is None:
-            raise UnavailableError("the keeper cannot be started", hint="see keeper.log")
+            why = "belongs to another daemon now" if self._closed else "cannot be started"
+            raise UnavailableError(
+                f"the keeper {why}", hint=f"see {self._exec_root / 'keeper.log'}"
+            )
         return await self._link.request(message, fds)
 
     async def _repeat(self, message: Message) -> Any:
@@ -326,22 +329,34 @@ class Supervisor:
         """Connect and bring a keeper that was started up to date."""
         connected = await self._reach()
         link = KeeperLink(connected.sock, on_report=self._reported, on_lost=self._lost)
-        if connected.pidfd < 0:
-            # It has everything, and deposits it anew.
-            self._deposits.clear()
-        else:
+        if connected.pidfd >= 0:
             self._reap_keeper(connected.pidfd)
         try:
-            answer = await link.request(messages.Hello(messages.PROTOCOL))
-            self._keeper_pid = int(answer["pid"])
-            self._launcher_pid = int(answer["launcher"])
-            if connected.pidfd >= 0:
-                await self._restore(link)
+            await self._greet(link, fresh=connected.pidfd >= 0)
         except BoxshipError:
             link.close()
             raise
         self._link = link
         self._ready.set()
+
+    async def _greet(self, link: KeeperLink, *, fresh: bool) -> None:
+        old, self._deposits = self._deposits, Deposits()
+        try:
+            answer = await link.request(messages.Hello(messages.PROTOCOL))
+        except BoxshipError:
+            # It was about to die: what it had deposited is still what its successor needs.
+            self._deposits.clear()
+            self._deposits = old
+            raise
+        self._keeper_pid = int(answer["pid"])
+        self._launcher_pid = int(answer["launcher"])
+        if fresh:
+            self._deposits = old
+            await self._restore(link)
+        else:
+            # It has everything, and has just deposited it anew.
+            self._deposits.take_clients(old)
+            old.clear()
 
     async def _reach(self) -> Connected:
         for _ in range(_CONNECT_ATTEMPTS):
@@ -375,7 +390,10 @@ class Supervisor:
             return False
         return True
 
-    def _lost(self) -> None:
+    def _lost(self, link: KeeperLink) -> None:
+        if link is not self._link:
+            # Still being connected: that fails, and is tried again, where it is done.
+            return
         self._ready.clear()
         self._link = None
         if self._closed:
@@ -416,5 +434,8 @@ class Supervisor:
             self._deposits.withdraw(message.key, message.names)
         elif isinstance(message, messages.ClientGone):
             self._deposits.withdraw_client(message.client)
+        elif isinstance(message, messages.TakenOver):
+            log.warn("another daemon took the keeper over")
+            self._closed = True
         elif isinstance(message, messages.Exited):
             self._on_exit(message.exit)

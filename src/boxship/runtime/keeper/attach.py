@@ -99,7 +99,7 @@ class Client:
             return
         self._loop.forget(self._sock.fileno())
         self._buffer.clear()
-        _close_quietly(self._sock)
+        hang_up(self._sock)
         self._process.client_gone(self)
 
     def _events(self) -> int:
@@ -169,7 +169,7 @@ class Client:
             self._process.client_relieved()
 
 
-def _close_quietly(sock: socket.socket) -> None:
+def hang_up(sock: socket.socket) -> None:
     """Close so that the peer reads end of file even when we never read what it sent.
 
     A unix socket closed with unread data gives its peer ECONNRESET in place of EOF

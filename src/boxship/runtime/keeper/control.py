@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from boxship.errors import ConflictError, NotFoundError
 from boxship.runtime.channel import close_all
 from boxship.runtime.keeper import messages
+from boxship.runtime.keeper.attach import hang_up
 from boxship.runtime.keeper.container import Container
 from boxship.runtime.keeper.link import Reply
 from boxship.runtime.keeper.table import Table
@@ -26,10 +27,11 @@ class Control:
         try:
             process = self._table.find(request.key)
         except (NotFoundError, ConflictError):
-            sock.close()
+            # It may just have ended: then the client sees end of file, as it would have anyway.
+            hang_up(sock)
+            self._table.report(messages.ClientGone(request.client))
             if request.key.container_id not in self._table.containers:
                 raise
-            # It just ended: the client sees end of file, as it would have a moment earlier.
             reply.done()
             return
         process.attach(sock, request.client, request.streams)

@@ -258,6 +258,10 @@ class ClientGone(NamedTuple):
     client: int
 
 
+class TakenOver(NamedTuple):
+    """Another daemon has connected; this connection ends, and is not to be made again."""
+
+
 class ExecState(NamedTuple):
     """An exec session; one that ended is told of once."""
 
@@ -337,6 +341,7 @@ Message = (
     | Deposited
     | Withdrawn
     | ClientGone
+    | TakenOver
     | Spawn
     | SpawnExec
     | Cloned

@@ -172,6 +172,8 @@ class Process:
             ConflictError: it was started already.
             StartFailedError: it failed before it was started.
         """
+        if self._sync is not None:
+            self._sync_ready(0)
         if self.failure is not None:
             raise self.failure
         if self.state != CREATED or self._sync is None:

@@ -100,6 +100,7 @@ class Service:
             return
         if self._table.link is not None:
             log.info("keeper: another daemon takes over")
+            self._table.report(messages.TakenOver())
             self._table.link.close()
         self._table.link = Link(self._loop, sock, self._handlers, self._link_closed)
 
