@@ -64,6 +64,9 @@ class Trash:
                 name = self._pending.pop()
             try:
                 delete_tree(self._directory / name)
+            except FileNotFoundError:
+                # Another thread or process is emptying the same directory.
+                continue
             except (OSError, ConflictError) as failure:
                 warn(f"cannot delete {self._directory / name}: {failure}; trying again at start")
 
