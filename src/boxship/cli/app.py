@@ -82,6 +82,10 @@ class App:
         """A line of output."""
         sys.stdout.write(text + "\n")
 
+    def write(self, text: str) -> None:
+        """Output that brings its own line ends."""
+        sys.stdout.write(text)
+
     def err(self, text: str) -> None:
         """A line for the user that is not output."""
         sys.stdout.flush()

@@ -3,26 +3,22 @@
 import os
 
 from boxship.cli import terminal
-from boxship.cli.attached import DetachedError, forward_signals, on_resize, pump
+from boxship.cli.attached import DetachedError
 from boxship.cli.command import Command
 from boxship.cli.detach import DetachKeys
 from boxship.cli.flags import Parsed, UsageError
 from boxship.cli.options.container import attached_streams, create_body
 from boxship.cli.options.flags import RUN_FLAGS
+from boxship.cli.running import Attachment, run_attached
 from boxship.errors import BoxshipError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from boxship.cli.app import App
-    from boxship.client.connection import Connection
 
 EXIT_ENGINE = 125
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
-
-_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
 
 class RunError(BoxshipError):
@@ -48,7 +44,11 @@ def run(app: "App", parsed: Parsed) -> int:
             app.call("POST", f"/containers/{container_id}/start")
             app.out(container_id)
             return 0
-        return _attached(app, parsed, container_id, streams)
+        keys = DetachKeys(parsed.text("detach-keys")) if tty and "stdin" in streams else None
+        attachment = Attachment(
+            container_id, streams, tty=tty, keys=keys, sig_proxy=parsed.flag("sig-proxy")
+        )
+        return run_attached(app, attachment, removed=parsed.flag("rm"))
     except UsageError:
         raise
     except DetachedError:
@@ -109,83 +109,6 @@ def _pull(app: "App", parsed: Parsed, image: str) -> None:
     from boxship.cli.pulling import pull  # noqa: PLC0415 - images are mostly here
 
     pull(app, image, platform=parsed.text("platform"), quiet=parsed.flag("quiet"), to_stderr=True)
-
-
-def _attached(app: "App", parsed: Parsed, container_id: str, streams: "set[str]") -> int:
-    tty = parsed.flag("tty")
-    keys = DetachKeys(parsed.text("detach-keys")) if tty and "stdin" in streams else None
-    connection = app.connect()
-    query = {"stream": 1, "detachKeys": parsed.text("detach-keys") or None}
-    query |= dict.fromkeys(streams, 1)
-    connection.request(
-        "POST", f"{app.prefix}/containers/{container_id}/attach", query, headers=_UPGRADE
-    )
-    condition = "removed" if parsed.flag("rm") else "next-exit"
-    waiting = app.connect()
-    wait = waiting.request(
-        "POST", f"{app.prefix}/containers/{container_id}/wait", {"condition": condition}
-    )
-    if parsed.flag("sig-proxy") and not tty:
-        forward_signals(lambda number: _kill(app, container_id, number))
-    with terminal.RawMode(0 if tty and "stdin" in streams else -1):
-        app.call("POST", f"/containers/{container_id}/start")
-        if tty:
-            resize = _Resizer(app, f"/containers/{container_id}/resize")
-            resize()
-            on_resize(resize)
-        _pump(app, connection, stdin="stdin" in streams, tty=tty, keys=keys)
-    return _exit_code(wait.document())
-
-
-def _pump(
-    app: "App", connection: "Connection", *, stdin: bool, tty: bool, keys: "DetachKeys | None"
-) -> None:
-    try:
-        pump(connection, stdin=stdin, tty=tty, keys=keys)
-    except DetachedError:
-        app.err("")
-        raise
-
-
-def _exit_code(document: "dict[str, Any]") -> int:
-    if document.get("Error"):
-        raise RunError(BoxshipError(document["Error"]["Message"]), EXIT_ENGINE)
-    return int(document["StatusCode"])
-
-
-def _kill(app: "App", container_id: str, number: int) -> None:
-    connection = app.connect()
-    try:
-        connection.request(
-            "POST", f"{app.prefix}/containers/{container_id}/kill", {"signal": number}
-        )
-    except BoxshipError as error:
-        app.err(f"cannot pass signal {number} on: {error}")
-    finally:
-        connection.close()
-
-
-class _Resizer:
-    """Tells the engine the terminal's size, on a connection of its own."""
-
-    def __init__(self, app: "App", path: str) -> None:
-        self._app = app
-        self._path = path
-
-    def __call__(self) -> None:
-        rows, columns = terminal.size(0)
-        if not rows:
-            return
-        connection = self._app.connect()
-        try:
-            connection.request(
-                "POST", f"{self._app.prefix}{self._path}", {"h": rows, "w": columns}
-            ).read()
-        except BoxshipError:
-            # The process may have ended just now; its exit code says all there is to say.
-            return
-        finally:
-            connection.close()
 
 
 COMMAND = Command(

@@ -25,43 +25,49 @@ def table(headers: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> str:
     )
 
 
-def listing(
-    rows: "Sequence[Row]", headers: "Mapping[str, str]", columns: "Sequence[str]", layout: str
-) -> str:
+class Layout:
+    """What a listing can show.
+
+    Attributes:
+        headers: the heading of each field.
+        columns: fields of the default table.
+    """
+
+    __slots__ = ("columns", "headers")
+
+    def __init__(self, headers: "Mapping[str, str]", columns: "Sequence[str]") -> None:
+        self.headers = headers
+        self.columns = columns
+
+
+def listing(rows: "Sequence[Row]", layout: Layout, text: str) -> str:
     """A listing in the layout that `--format` asks for.
 
     Args:
         rows: every field that a template may name.
-        headers: the heading of each field.
-        columns: fields of the default table.
-        layout: empty or `table` for that table, `json`, `table TEMPLATE`, or a template.
+        layout: what there is to show.
+        text: empty or `table` for that table, `json`, `table TEMPLATE`, or a template.
     """
-    if layout in ("", "table"):
+    headers = layout.headers
+    if text in ("", "table"):
         return table(
-            [headers[name] for name in columns],
-            [[str(row[name]) for name in columns] for row in rows],
+            [headers[name] for name in layout.columns],
+            [[str(row[name]) for name in layout.columns] for row in rows],
         )
-    if layout == "json":
+    if text == "json":
         return "".join(to_json(dict(row)) + "\n" for row in rows)
     from boxship.cli.format.template import Template  # noqa: PLC0415 - few listings need it
 
-    tabular = layout.startswith("table ")
-    text = layout.removeprefix("table ") if tabular else layout
-    template = Template(text.replace("\\t", "\t").replace("\\n", "\n"))
+    tabular = text.startswith("table ")
+    pattern = text.removeprefix("table ") if tabular else text
+    template = Template(pattern.replace("\\t", "\t").replace("\\n", "\n"))
     lines = [template.render(row) for row in rows]
     if not tabular:
         return "".join(line + "\n" for line in lines)
-    heading = template.render(_Headers(headers))
+    heading = template.render(headers)
     return table(heading.split("\t"), [_cells(line, heading) for line in lines])
 
 
 def _cells(line: str, heading: str) -> "list[str]":
     cells = line.split("\t")
     return cells + [""] * (heading.count("\t") + 1 - len(cells))
-
-
-class _Headers(dict[str, object]):
-    """Headings by field; a nested field such as `.Label "x"` keeps its own name."""
-
-    def __init__(self, headers: "Mapping[str, str]") -> None:
-        super().__init__(headers)

@@ -1,8 +1,8 @@
 """`--format`: the part of Go's text/template that Docker's users write.
 
-`{{.Names}}`, `{{json .}}`, `{{index .Labels "a"}}`, `{{range $k, $v := .Map}}...{{else}}...{{end}}`,
-`{{if eq .A "b"}}`, `{{with .X}}`, pipelines, and Docker's functions (join, lower, upper, title,
-split, truncate, println).
+`{{.Names}}`, `{{json .}}`, `{{index .Labels "a"}}`, `{{range $k, $v := .Map}}`, `{{if eq .A "b"}}`,
+`{{with .X}}`, `{{else}}`, pipelines, and Docker's functions (join, lower, upper, title, split,
+truncate, println).
 """
 
 from boxship.cli.flags import UsageError

@@ -99,11 +99,7 @@ class _Reader:
         if word.startswith("$"):
             name, _, rest = word.partition(".")
             return Token("variable", name, _fields(f".{rest}" if rest else ""))
-        if word.lstrip("-")[:1] in _NUMBERS and word.lstrip("-"):
-            return Token("literal", float(word) if "." in word else int(word))
-        if word in _CONSTANTS:
-            return Token("literal", _CONSTANTS[word])
-        return Token("word", word)
+        return _plain(word)
 
     def _word(self) -> str:
         start = self._at
@@ -113,7 +109,7 @@ class _Reader:
 
     def _string(self, quote: str) -> str:
         self._at += 1
-        out = []
+        out: list[str] = []
         while not self.done():
             char = self._text[self._at]
             self._at += 1
@@ -124,6 +120,15 @@ class _Reader:
                 self._at += 1
             out.append(char)
         raise UsageError("template parsing error: unterminated quoted string")
+
+
+def _plain(word: str) -> Token:
+    digits = word.lstrip("-")
+    if digits and digits[0] in _NUMBERS:
+        return Token("literal", float(word) if "." in word else int(word))
+    if word in _CONSTANTS:
+        return Token("literal", _CONSTANTS[word])
+    return Token("word", word)
 
 
 def _fields(text: str) -> "tuple[str, ...]":

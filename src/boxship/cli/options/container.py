@@ -215,7 +215,7 @@ def _host_structures(parsed: Parsed, host: "Document") -> None:
     if "restart" in parsed.given:
         host["RestartPolicy"] = _restart(parsed.text("restart"))
     if parsed.list("ulimit"):
-        host["Ulimits"] = [_ulimit(item) for item in parsed.list("ulimit")]
+        host["Ulimits"] = [ulimit(item) for item in parsed.list("ulimit")]
     if parsed.list("device"):
         host["Devices"] = [_device(item) for item in parsed.list("device")]
     for flag, field in _RATES.items():
@@ -298,7 +298,7 @@ def _restart(text: str) -> "Document":
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
 
 
-def _ulimit(text: str) -> "Document":
+def ulimit(text: str) -> "Document":
     name, equals, values = text.partition("=")
     soft, colon, hard = values.partition(":")
     try:
