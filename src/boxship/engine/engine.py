@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from boxship import log
-from boxship.builder import BuildService
-from boxship.engine.builds import BuildFacade
+from boxship.engine.builds import Builder, BuildFacade
 from boxship.engine.containers.exits import container_exited
 from boxship.engine.containers.service import ContainerService
 from boxship.engine.containers.store import ContainerStore
@@ -46,7 +45,7 @@ class Parts:
     images: ImageService
     networks: NetworkService
     volumes: VolumeService
-    builder: BuildService
+    builder: Builder
     supervisor: Supervisor
     exits: ExitRelay
     events: EventBus

@@ -14,7 +14,7 @@ from boxship.engine.facade import Session
 from boxship.engine.values import Exec, ExecConfig, ExecStart
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.generate import privileged_capabilities
+from boxship.runtime.generate import granted_capabilities
 from boxship.runtime.keeper.messages import Exit
 from boxship.runtime.supervisor import AttachStreams, ExecRequest
 
@@ -147,7 +147,10 @@ class ExecService:
         if config.user:
             process["user"] = {"uid": 0, "gid": 0, "username": config.user}
         if config.privileged:
-            process["capabilities"] = privileged_capabilities()
+            process["capabilities"] = {
+                kind: list(granted_capabilities((), (), privileged=True))
+                for kind in ("bounding", "effective", "permitted")
+            }
             process.pop("noNewPrivileges", None)
         return process
 

@@ -58,3 +58,20 @@ def carries(labels: dict[str, str], wanted: str) -> bool:
     """Whether labels have this `key` or `key=value`."""
     key, equals, value = wanted.partition("=")
     return key in labels and (not equals or labels[key] == value)
+
+
+def is_true(values: tuple[str, ...]) -> bool:
+    """Whether a filter's value means yes, in Docker's spelling of booleans.
+
+    Raises:
+        InvalidArgumentError: it means neither yes nor no.
+    """
+    answers = {_BOOLEANS.get(value.lower()) for value in values}
+    if answers == {True}:
+        return True
+    if answers <= {False}:
+        return False
+    raise InvalidArgumentError(f"invalid filter: {', '.join(values)!r} is neither true nor false")
+
+
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}

@@ -1,5 +1,7 @@
 """Networks as the API sees them: the network service, its events, and containers' connections."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from boxship.engine.containers.network import (
@@ -163,7 +165,7 @@ class NetworkFacade:
             files.write_files(self._context, entry.container)
 
     def _passes(self, network: Network, filters: Filters) -> bool:
-        tests = {
+        tests: dict[str, Callable[[str], bool]] = {
             "id": network.id.startswith,
             "name": lambda value: value in network.name,
             "driver": lambda value: network.driver == value,

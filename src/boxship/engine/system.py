@@ -109,7 +109,7 @@ class SystemFacade:
         return await self._images.login(credentials)
 
     async def _volume(self, volume: Volume) -> VolumeUse:
-        size = await asyncio.to_thread(self._context.volumes.size, volume.name)
+        size = await asyncio.to_thread(self._context.volumes.size, volume)
         return VolumeUse(volume, size, len(users_of_volume(self._context, volume.name)))
 
 

@@ -6,19 +6,16 @@ from typing import Any
 
 import msgspec
 
-from boxship.engine.containers.spec import container_spec
 from boxship.engine.context import Context
-from boxship.engine.sandboxes.sandbox import Sandbox
 from boxship.model.container import Container
 
 _CONFIG = "config.json"
 
 
 def write_bundle(
-    context: Context, container: Container, sandbox: Sandbox, undo: AsyncExitStack
+    context: Context, container: Container, spec: dict[str, Any], undo: AsyncExitStack
 ) -> Path:
     """Write the bundle and give its directory."""
-    spec = container_spec(context, container, sandbox)
     bundle = context.paths.bundle(container.id)
     bundle.mkdir(parents=True, exist_ok=True, mode=0o700)
     undo.callback(remove_bundle, context, container.id)

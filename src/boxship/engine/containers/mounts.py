@@ -1,16 +1,15 @@
 """What a container sees besides its image: `-v`, `--mount`, `--tmpfs`, volumes of the image."""
 
 import posixpath
-import secrets
 from contextlib import ExitStack
 from pathlib import Path
 
 from boxship.engine.context import Context
 from boxship.errors import InvalidArgumentError, NotFoundError
 from boxship.model.container import ContainerConfig, HostConfig, MountPoint, MountRequest
+from boxship.model.volume import Volume
 
 _PROPAGATIONS = ("", "rprivate", "private", "rshared", "shared", "rslave", "slave")
-_ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 
 
 def resolve_mounts(
@@ -123,18 +122,14 @@ def _bind(request: MountRequest, target: str) -> MountPoint:
 def _volume(
     context: Context, request: MountRequest, target: str, host: HostConfig, undo: ExitStack
 ) -> MountPoint:
-    name = request.source or secrets.token_hex(32)
-    driver = request.volume_driver or host.volume_driver or "local"
-    labels = dict(request.volume_labels)
-    if not request.source:
-        labels[_ANONYMOUS_LABEL] = ""
-    try:
-        volume = context.volumes.get(name)
-    except NotFoundError:
-        volume = context.volumes.create(name, driver, labels, dict(request.volume_options))
-        if not request.source:
-            undo.callback(context.volumes.remove, name)
-        context.events.emit("volume", "create", name, {"driver": driver})
+    driver = request.volume_driver or host.volume_driver
+    volume = _existing(context, request.source)
+    if volume is None:
+        labels, options = request.volume_labels, request.volume_options
+        volume = context.volumes.create(request.source, driver, labels, options)
+        if volume.anonymous:
+            undo.callback(context.volumes.remove, volume.name)
+        context.events.emit("volume", "create", volume.name, {"driver": volume.driver})
     return MountPoint(
         "volume",
         volume.mountpoint,
@@ -144,9 +139,18 @@ def _volume(
         mode=("ro" if request.read_only else "z") if request.from_binds else "",
         read_only=request.read_only,
         propagation="",
-        anonymous=not request.source,
+        anonymous=volume.anonymous,
         no_copy=request.no_copy,
     )
+
+
+def _existing(context: Context, name: str) -> Volume | None:
+    if not name:
+        return None
+    try:
+        return context.volumes.get(name)
+    except NotFoundError:
+        return None
 
 
 def _tmpfs(request: MountRequest) -> str:

@@ -3,26 +3,48 @@
 import os
 from contextlib import AsyncExitStack
 
+import msgspec
+
 from boxship.engine.context import Context
 from boxship.errors import InvalidArgumentError
 from boxship.model.container import Container, MountPoint
 
 
-async def prepare_mounts(context: Context, container: Container, undo: AsyncExitStack) -> None:
-    """Make bind sources that `-v` named and that do not exist, and tell what is mounted.
+def prepare_mounts(
+    context: Context, container: Container, undo: AsyncExitStack
+) -> tuple[MountPoint, ...]:
+    """The container's mount points with sources that exist: volumes are acquired.
+
+    A bind source that `-v` named and that does not exist is made, as a directory.
 
     Raises:
         InvalidArgumentError: a bind's source is gone.
+        NotFoundError: a volume is gone.
     """
     creatable = {
         request.target.rstrip("/") for request in container.host.mounts if request.create_source
     }
+    ready: list[MountPoint] = []
     for mount in container.mounts:
         if mount.type == "bind":
             _require_source(mount, create=mount.target in creatable)
+            ready.append(mount)
         elif mount.type == "volume":
+            source = context.volumes.acquire(mount.name, container.id)
+            undo.callback(release_volume, context, container, mount)
             _tell_mount(context, container, mount)
-            undo.callback(tell_unmount, context, container, mount)
+            ready.append(msgspec.structs.replace(mount, source=str(source)))
+        else:
+            ready.append(mount)
+    return tuple(ready)
+
+
+def release_volume(context: Context, container: Container, mount: MountPoint) -> None:
+    """The container has ended: a volume in memory goes with its last user."""
+    context.volumes.release(mount.name, container.id)
+    context.events.emit(
+        "volume", "unmount", mount.name, {"container": container.id, "driver": mount.driver}
+    )
 
 
 def _require_source(mount: MountPoint, *, create: bool) -> None:
@@ -52,10 +74,4 @@ def _tell_mount(context: Context, container: Container, mount: MountPoint) -> No
             "propagation": mount.propagation,
             "read/write": str(not mount.read_only).lower(),
         },
-    )
-
-
-def tell_unmount(context: Context, container: Container, mount: MountPoint) -> None:
-    context.events.emit(
-        "volume", "unmount", mount.name, {"container": container.id, "driver": mount.driver}
     )

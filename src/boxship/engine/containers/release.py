@@ -8,7 +8,7 @@ import msgspec
 from boxship import log
 from boxship.engine.containers.bundle import remove_bundle
 from boxship.engine.containers.network import leave
-from boxship.engine.containers.prepare import tell_unmount
+from boxship.engine.containers.prepare import release_volume
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.files import idle
@@ -37,7 +37,7 @@ async def release(context: Context, entry: Entry) -> None:
     entry.close_namespace()
     for mount in container.mounts:
         if mount.type == "volume":
-            tell_unmount(context, container, mount)
+            release_volume(context, container, mount)
     modes = modes_of(container.host)
     if not modes.shared_with:
         context.ranges.release(container.user_base)

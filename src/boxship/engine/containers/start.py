@@ -15,6 +15,7 @@ from boxship.engine.containers.bundle import write_bundle
 from boxship.engine.containers.network import join_networks, reserve_networks
 from boxship.engine.containers.prepare import prepare_mounts
 from boxship.engine.containers.remove import remove_stopped
+from boxship.engine.containers.spec import container_spec
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.engine.logs.options import rotation
@@ -97,11 +98,12 @@ async def _launch(context: Context, entry: Entry) -> None:
 async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     container = entry.container
     sandbox = open_sandbox(context, container, undo)
-    await prepare_mounts(context, container, undo)
+    mounts = prepare_mounts(context, container, undo)
     endpoints = reserve_networks(context, container, undo)
     container = msgspec.structs.replace(container, endpoints=endpoints, user_base=sandbox.user_base)
     files.write_files(context, container)
-    bundle = write_bundle(context, container, sandbox, undo)
+    spec = container_spec(context, container, sandbox, mounts)
+    bundle = write_bundle(context, container, spec, undo)
     pid = await context.supervisor.create(_request(context, container, str(bundle)))
     undo.push_async_callback(context.supervisor.delete, entry.id)
     ports: tuple[PublishedPort, ...] = ()
@@ -112,10 +114,6 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     # What the networks gave must be on record before the process can outlive a crash of ours.
     context.store.save(entry, container)
     await bind_pending(context, entry)
-    if container.config.tty and container.host.console_height:
-        await context.supervisor.resize(
-            entry.id, None, container.host.console_height, container.host.console_width
-        )
     entry.log_end = Ending(done=False)
     # Before the process can end: an exit that is older than this belongs to an earlier run.
     began = context.clock()
