@@ -18,8 +18,8 @@ from boxship.model.mount import Mount
 from boxship.runtime.host_devices import DeviceEntry, every_device, find_devices
 from boxship.runtime.seccomp_profile import default_profile, resolve_profile
 
-# What the OCI runtime specification was when this was written.
-_OCI_VERSION = "1.2.0"
+# The oldest that has all we write: external runtimes refuse what is newer than they are.
+_OCI_VERSION = "1.0.2"
 
 DEFAULT_CAPABILITIES = (
     "CAP_CHOWN",
