@@ -9,6 +9,7 @@ from boxship.engine.containers.network import (
     idle_endpoint,
     join,
     leave,
+    network_namespace,
 )
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
@@ -25,6 +26,7 @@ from boxship.errors import (
 from boxship.model.container import EndpointRequest
 from boxship.model.network import Network, NetworkRequest
 
+_Test = Callable[[str], bool]
 _PREDEFINED = ("bridge", "host", "none")
 _FILTERS = ("id", "name", "driver", "label", "label!", "scope", "type", "dangling")
 
@@ -67,10 +69,10 @@ class NetworkFacade:
         async with entry.lock:
             self._check_connect(entry, network, request)
             if entry.container.state.pid:
-                namespace = entry.open_namespace(entry.container.state.pid)
-                endpoint = await join(
-                    self._context, entry.container, namespace, network.id, request
-                )
+                with network_namespace(entry.container.state.pid) as namespace:
+                    endpoint = await join(
+                        self._context, entry.container, namespace, network.id, request
+                    )
             else:
                 endpoint = idle_endpoint(self._context, network.name, request)
             now = entry.container
@@ -102,7 +104,8 @@ class NetworkFacade:
             if network.name == "host":
                 raise ConflictError("container cannot be disconnected from host network")
             if endpoint.endpoint_id:
-                await leave(self._context, entry.id, endpoint, running=True)
+                with network_namespace(entry.container.state.pid) as namespace:
+                    await leave(self._context, entry.id, endpoint, namespace)
             self._forget(entry, network.name)
             self._rewrite_files(entry)
 
@@ -165,7 +168,7 @@ class NetworkFacade:
             files.write_files(self._context, entry.container)
 
     def _passes(self, network: Network, filters: Filters) -> bool:
-        tests: dict[str, Callable[[str], bool]] = {
+        tests: dict[str, _Test] = {
             "id": network.id.startswith,
             "name": lambda value: value in network.name,
             "driver": lambda value: network.driver == value,

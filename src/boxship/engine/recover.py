@@ -12,7 +12,7 @@ import msgspec
 
 from boxship import log
 from boxship.engine.containers.exits import container_exited, schedule_restart
-from boxship.engine.containers.network import sandbox_of
+from boxship.engine.containers.network import network_namespace, sandbox_of
 from boxship.engine.containers.release import forget_process, release
 from boxship.engine.containers.remove import remove_stopped
 from boxship.engine.containers.start import start
@@ -114,9 +114,9 @@ async def _adopt_networks(context: Context, entry: Entry) -> None:
     joined = [each for each in container.endpoints.values() if each.endpoint_id]
     if not joined:
         return
-    sandbox = sandbox_of(container, entry.open_namespace(container.state.pid))
     published = [port for port in container.ports if port.host_port]
-    await context.networks.adopt(sandbox, joined, published)
+    with network_namespace(container.state.pid) as namespace:
+        await context.networks.adopt(sandbox_of(container, namespace), joined, published)
     if container.host.dns:
         context.networks.use_servers(container.id, container.host.dns)
 
@@ -172,5 +172,4 @@ async def shut_down(context: Context) -> None:
         entry.cancel_restart()
         for session in entry.pending:
             session.abandon()
-        entry.close_namespace()
     await asyncio.sleep(0)

@@ -1,6 +1,8 @@
 """A container's connections: which networks it joins when it starts, and its published ports."""
 
-from contextlib import AsyncExitStack
+import os
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import msgspec
 
@@ -91,15 +93,16 @@ def reserve_networks(
 
 
 async def join_networks(
-    context: Context, container: Container, namespace: int, undo: AsyncExitStack
+    context: Context, container: Container, pid: int, undo: AsyncExitStack
 ) -> tuple[PublishedPort, ...]:
     """Connect a new process's network namespace as reserved, and publish its ports.
 
     Raises:
         ConflictError: a port is taken.
     """
-    for endpoint in container.endpoints.values():
-        await join(context, container, namespace, endpoint.network_id, None)
+    with network_namespace(pid) as namespace:
+        for endpoint in container.endpoints.values():
+            await join(context, container, namespace, endpoint.network_id, None)
     return await _publish(context, container, undo)
 
 
@@ -118,11 +121,21 @@ async def join(
 
 
 async def leave(
-    context: Context, container_id: str, endpoint: Endpoint, *, running: bool = False
+    context: Context, container_id: str, endpoint: Endpoint, namespace: int = -1
 ) -> None:
-    """Disconnect, and tell it."""
-    await context.networks.leave(container_id, endpoint, running=running)
+    """Disconnect, and tell it; the namespace is given when its process runs on."""
+    await context.networks.leave(container_id, endpoint, netns=namespace)
     _tell(context, "disconnect", endpoint, container_id)
+
+
+@contextmanager
+def network_namespace(pid: int) -> Iterator[int]:
+    """The network namespace of a process, open for the length of the block."""
+    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield namespace
+    finally:
+        os.close(namespace)
 
 
 def sandbox_of(container: Container, namespace: int = -1) -> Sandbox:

@@ -34,7 +34,6 @@ async def release(context: Context, entry: Entry) -> None:
     for outcome in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(outcome, Exception):
             log.warn(f"cleaning up after container {entry.id[:12]}: {outcome}")
-    entry.close_namespace()
     for mount in container.mounts:
         if mount.type == "volume":
             release_volume(context, container, mount)

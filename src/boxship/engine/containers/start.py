@@ -108,8 +108,7 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     undo.push_async_callback(context.supervisor.delete, entry.id)
     ports: tuple[PublishedPort, ...] = ()
     if endpoints:
-        undo.callback(entry.close_namespace)
-        ports = await join_networks(context, container, entry.open_namespace(pid), undo)
+        ports = await join_networks(context, container, pid, undo)
     container = msgspec.structs.replace(container, ports=ports)
     # What the networks gave must be on record before the process can outlive a crash of ours.
     context.store.save(entry, container)

@@ -5,7 +5,6 @@ event loop's thread touches this.
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,6 @@ class Entry:
         stopping: a user's stop or kill is under way, so the exit is not a failure.
         execs: ids of its execs that have not ended.
         log_end: tells followers of its log when it is complete.
-        namespace: descriptor of its network namespace while it runs and has networks, else -1.
         process: the OCI process it was started with, once an exec asked for it.
         removed: it is gone from the store.
     """
@@ -48,7 +46,6 @@ class Entry:
         "execs",
         "lock",
         "log_end",
-        "namespace",
         "pending",
         "process",
         "removed",
@@ -65,7 +62,6 @@ class Entry:
         self.stopping = False
         self.execs: set[str] = set()
         self.log_end = Ending(done=True)
-        self.namespace = -1
         self.process: dict[str, Any] | None = None
         self.removed = False
         self._waiters: list[tuple[str, asyncio.Future[WaitResult]]] = []
@@ -101,17 +97,6 @@ class Entry:
         for condition, future in tuple(self._waiters):
             if condition in conditions and not future.done():
                 future.set_result(result)
-
-    def open_namespace(self, pid: int) -> int:
-        """Open the network namespace of its process, kept until `close_namespace`."""
-        if self.namespace < 0:
-            self.namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        return self.namespace
-
-    def close_namespace(self) -> None:
-        if self.namespace >= 0:
-            os.close(self.namespace)
-            self.namespace = -1
 
     def cancel_restart(self) -> None:
         if self.restart is not None:
