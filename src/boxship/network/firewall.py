@@ -13,12 +13,13 @@ A base chain's accept does not overrule another table's drop: when the host's ow
 forwarded packets (`iptables -P FORWARD DROP`, as dockerd does), they must let the bridges pass.
 """
 
+import errno
 import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from boxship.kernel.nftables import NftablesError
-from boxship.log import debug, warn
+from boxship.log import warn
 
 # Of the sets and maps; rules may change from version to version, these keep running containers.
 _ELEMENTS = """
@@ -97,6 +98,8 @@ class Firewall:
     def __init__(self, nft: Nft, table: str) -> None:
         self._nft = nft
         self._table = table
+        self._segments: dict[str, Segment] = {}
+        self._ports: set[Forwarding] = set()
 
     def ensure(self) -> None:
         """Make the table, or renew its rules; elements stay, so traffic flows on."""
@@ -109,31 +112,28 @@ class Firewall:
 
     def add_segment(self, segment: Segment) -> None:
         self._run(self._segment("add", segment))
+        self._segments[segment.link] = segment
 
     def remove_segment(self, segment: Segment) -> None:
+        self._segments.pop(segment.link, None)
         self._run(self._segment("delete", segment))
 
     def publish(self, ports: Sequence[Forwarding]) -> None:
         """Forward ports, all or none."""
         self._run([self._forwarding("add", port) for port in ports])
+        self._ports.update(ports)
 
     def withdraw(self, ports: Sequence[Forwarding]) -> None:
         """Stop forwarding; ports that are not forwarded are passed over."""
-        try:
-            self._run([self._forwarding("delete", port) for port in ports])
-        except NftablesError as failure:
-            debug(f"withdrawing ports one by one: {failure}")
-            for port in ports:
-                self._withdraw_one(port)
+        known = [port for port in ports if port in self._ports]
+        self._ports.difference_update(ports)
+        self._run([self._forwarding("delete", port) for port in known])
 
     def replace(self, segments: Iterable[Segment], ports: Iterable[Forwarding]) -> None:
         """Make the elements exactly these, in one transaction."""
-        commands = [f"flush set ip {self._table} {name}" for name in _SETS]
-        commands += [f"flush map ip {self._table} {name}" for name in _MAPS]
-        for segment in segments:
-            commands += self._segment("add", segment)
-        commands += [self._forwarding("add", port) for port in ports]
-        self._run(commands)
+        self._segments = {segment.link: segment for segment in segments}
+        self._ports = set(ports)
+        self._nft.run("\n".join(self._everything()))
 
     def warn_of_drops(self) -> None:
         """Say when another table drops what is forwarded unless told otherwise."""
@@ -149,14 +149,24 @@ class Firewall:
                 )
 
     def _run(self, commands: list[str]) -> None:
-        if commands:
-            self._nft.run("\n".join(commands))
-
-    def _withdraw_one(self, port: Forwarding) -> None:
+        """Carry changes out; when somebody flushed the host's rules, put all of ours back first."""
+        if not commands:
+            return
         try:
-            self._run([self._forwarding("delete", port)])
+            self._nft.run("\n".join(commands))
         except NftablesError as failure:
-            debug(f"port {port.host_port} was not forwarded: {failure}")
+            if failure.errno != errno.ENOENT:
+                raise
+            warn(f"rules of nftables table {self._table} are missing: making them again")
+            self.ensure()
+            self._nft.run("\n".join([*self._everything(), *_additions(commands)]))
+
+    def _everything(self) -> list[str]:
+        commands = [f"flush set ip {self._table} {name}" for name in _SETS]
+        commands += [f"flush map ip {self._table} {name}" for name in _MAPS]
+        for segment in self._segments.values():
+            commands += self._segment("add", segment)
+        return commands + [self._forwarding("add", port) for port in sorted(self._ports)]
 
     def _segment(self, verb: str, segment: Segment) -> list[str]:
         link = f'"{segment.link}"'
@@ -179,3 +189,7 @@ class Firewall:
             name, key = "published_at", f"{port.host_ip} . {key}"
         value = f" : {port.address} . {port.port}" if verb == "add" else ""
         return f"{verb} element ip {self._table} {name} {{ {key}{value} }}"
+
+
+def _additions(commands: Iterable[str]) -> list[str]:
+    return [command for command in commands if command.startswith("add ")]

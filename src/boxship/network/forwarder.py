@@ -63,6 +63,7 @@ class Forwarder:
             lambda: _Exchange(query), remote_addr=(server, self._port)
         )
         try:
+            transport.sendto(query)
             return await protocol.response
         finally:
             transport.close()
@@ -86,10 +87,6 @@ class _Exchange(asyncio.DatagramProtocol):
     def __init__(self, query: bytes) -> None:
         self._query = query
         self.response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            transport.sendto(self._query)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if not self.response.done() and _belongs(self._query, data):

@@ -60,8 +60,14 @@ class HostLinks:
         sizes = [link.mtu for link in self.links() if link.ifindex == uplink]
         return min(_ETHERNET, *sizes) if sizes else _ETHERNET
 
-    def ensure_bridge(self, name: str, gateway: str, prefix: int, mtu: int) -> int:
-        """Make a bridge, or restore what is missing of it, and tell its index.
+    def ensure_bridge(self, name: str, address: tuple[str, int], mtu: int, alias: str) -> None:
+        """Make a bridge, or restore what is missing of it.
+
+        Args:
+            name: of the link.
+            address: its own, with the prefix length: the network's gateway.
+            mtu: of the link.
+            alias: a note on the link.
 
         Raises:
             NetlinkError: the kernel refused it.
@@ -69,18 +75,17 @@ class HostLinks:
         """
         found = self._named(name)
         if found is None:
-            self._route.transact([netlink.add_bridge(name, mtu, mac_of(gateway))])
+            self._route.transact([netlink.add_bridge(name, mtu, mac_of(address[0]))])
             found = self._named(name)
         if found is None:
             raise netlink.NetlinkError(errno.ENODEV, "find bridge", name)
         self._route.transact(
             [
-                netlink.change_link(found.ifindex, mtu=mtu),
-                netlink.add_address(found.ifindex, gateway, prefix),
+                netlink.change_link(found.ifindex, mtu=mtu, alias=alias),
+                netlink.add_address(found.ifindex, *address),
             ]
         )
         write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
-        return found.ifindex
 
     def add_veth(self, pair: netlink.VethPair, *, isolated: bool) -> None:
         self._route.transact([netlink.add_veth(pair)])
@@ -126,6 +131,15 @@ def delete_links(names: list[str]) -> None:
             return
         route.transact([netlink.move_to_group(link.ifindex, _DOOMED) for link in doomed])
         route.transact([netlink.delete_group(_DOOMED)])
+
+
+def forget_flows(protocol: int, port: int) -> None:
+    """Make connection tracking forget flows to a host port; a failure costs at most a delay."""
+    try:
+        with netlink.open_conntrack() as tracking:
+            tracking.transact([netlink.forget_flows_to(protocol, port)])
+    except OSError as failure:
+        warn(f"cannot forget flows to port {port}: {failure}")
 
 
 def enable_forwarding() -> None:

@@ -1,6 +1,6 @@
 """Which containers are on which networks, with which addresses: the truth while they run."""
 
-from boxship.errors import BoxshipError, NotFoundError
+from boxship.errors import BoxshipError
 from boxship.log import warn
 from boxship.model.container import Endpoint
 from boxship.model.network import Network
@@ -50,16 +50,12 @@ class Membership:
         present = [member for member in found if member is not None]
         return sorted(present, key=lambda member: member.endpoint.container_link)
 
-    def by_address(self, container_id: str, address: str) -> Member:
-        """The container's membership with an address.
-
-        Raises:
-            NotFoundError: the container has no such address.
-        """
-        for member in self.of_container(container_id):
-            if member.endpoint.ipv4_address == address:
-                return member
-        raise NotFoundError(f"container {container_id} has no address {address}")
+    def by_address(self, container_id: str, address: str = "") -> Member | None:
+        """The container's membership with an address, or else the one that leads outside."""
+        bridged = [each for each in self.of_container(container_id) if each.endpoint.ipv4_address]
+        if address:
+            return next((each for each in bridged if each.endpoint.ipv4_address == address), None)
+        return next((each for each in bridged if each.endpoint.gateway), None)
 
     def put(self, member: Member) -> None:
         network_id = member.endpoint.network_id

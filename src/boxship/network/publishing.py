@@ -1,6 +1,7 @@
 """Published ports of running containers: a reservation and a rule each."""
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from boxship.errors import BoxshipError
@@ -29,11 +30,24 @@ class _Publication(NamedTuple):
 
 
 class Publisher:
-    """Keeps, for each container, what is reserved and forwarded."""
+    """Keeps, for each container, what is reserved and forwarded.
 
-    def __init__(self, allocator: PortAllocator, firewall: Firewall) -> None:
+    Args:
+        allocator: of host ports.
+        firewall: that forwards.
+        forget: makes the host forget flows of a protocol (by number) to a port. A UDP flow that
+            goes on has no beginning at which it would meet a changed rule.
+    """
+
+    def __init__(
+        self,
+        allocator: PortAllocator,
+        firewall: Firewall,
+        forget: Callable[[int, int], None] = lambda _protocol, _port: None,
+    ) -> None:
         self._allocator = allocator
         self._firewall = firewall
+        self._forget = forget
         self._published: dict[str, _Publication] = {}
 
     def publish(
@@ -52,6 +66,7 @@ class Publisher:
                 reservations += [self._allocator.reserve(binding, destination.host_ip)]
             forwardings = [_forwarding(each, destination.address) for each in reservations]
             self._firewall.publish(forwardings)
+            self._forget_flows(forwardings)
         except BaseException as failure:
             self._allocator.release(reservations)
             if isinstance(failure, BoxshipError):
@@ -88,6 +103,7 @@ class Publisher:
             return
         try:
             self._firewall.withdraw(publication.forwardings)
+            self._forget_flows(publication.forwardings)
         finally:
             self._allocator.release(publication.reservations)
 
@@ -99,6 +115,10 @@ class Publisher:
         for publication in self._published.values():
             self._allocator.release(publication.reservations)
         self._published.clear()
+
+    def _forget_flows(self, forwardings: Sequence[Forwarding]) -> None:
+        for port in sorted({each.host_port for each in forwardings if each.protocol == "udp"}):
+            self._forget(socket.IPPROTO_UDP, port)
 
     def _keep(
         self,

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from boxship.errors import ConflictError, ForbiddenError, InternalError
+from boxship.errors import ConflictError, ForbiddenError, InternalError, NotFoundError
 from boxship.kernel import netlink
 from boxship.kernel.nftables import Nftables
-from boxship.log import create_task, debug
+from boxship.log import create_task, debug, warn
 from boxship.model.container import Endpoint, EndpointRequest, PortBinding, PublishedPort
 from boxship.model.network import Network, NetworkRequest
 from boxship.network import catalog, dns
 from boxship.network.catalog import Catalog, flag
 from boxship.network.endpoints import bare_endpoint, free_link_name, plan_endpoint
 from boxship.network.firewall import Firewall, Segment
-from boxship.network.host import HostLinks, delete_links, enable_forwarding
+from boxship.network.host import HostLinks, delete_links, enable_forwarding, forget_flows
 from boxship.network.membership import Member, Membership
 from boxship.network.name_service import NameService
 from boxship.network.ports import PortAllocator
@@ -85,7 +85,7 @@ class NetworkService:
         route = netlink.RouteSocket()
         nft = Nftables()
         firewall = Firewall(nft, self._settings.table)
-        publisher = Publisher(PortAllocator(), firewall)
+        publisher = Publisher(PortAllocator(), firewall, forget_flows)
         self._running = _Machinery(route, nft, HostLinks(route), firewall, publisher)
         self._catalog.load(self._running.links.used_subnets())
         firewall.ensure()
@@ -119,6 +119,11 @@ class NetworkService:
             link.name
             for link in listed
             if link.master in ours and link.kind == "veth" and link.name not in expected
+        ]
+        stale += [
+            link.name
+            for link in listed
+            if link.kind == "bridge" and link.alias == self._alias and link.name not in bridges
         ]
         segments = [self._segment(network) for network in self._catalog.bridges()]
         running.firewall.replace(segments, running.publisher.forwardings())
@@ -236,21 +241,22 @@ class NetworkService:
             member = self._membership.find(network.id, sandbox.container_id)
         if member is None:
             raise InternalError(f"container {sandbox.name} lost its place on {network.name}")
-        member.sandbox = sandbox
         try:
-            await self._connect(network, member)
+            await self._connect(network, sandbox, member.endpoint)
         except BaseException:
             await self.leave(sandbox.container_id, member.endpoint)
             raise
+        member.joined = True
         return member.endpoint
 
-    async def leave(self, container_id: str, endpoint: Endpoint, *, running: bool = False) -> None:
+    async def leave(self, container_id: str, endpoint: Endpoint, *, netns: int = -1) -> None:
         """Take a container off a network; does nothing when it is not on it.
 
         Args:
             container_id: whose endpoint it is.
             endpoint: what `join` returned.
-            running: the namespace lives on, so the cable is cut now; otherwise it goes with it.
+            netns: descriptor of the namespace when the container runs on, so that the cable is cut
+                now; a namespace that ends takes its cables along.
         """
         member = self._membership.take(endpoint.network_id, container_id)
         if member is None:
@@ -259,9 +265,9 @@ class NetworkService:
         self._names.remove(endpoint, container_id, left)
         if not endpoint.host_link:
             return
-        if running:
+        if netns >= 0:
             await asyncio.to_thread(delete_links, [endpoint.host_link])
-            self._reroute(member, left)
+            self._reroute(netns, member, left)
         else:
             self._released.add(endpoint.host_link)
             self._schedule_sweep()
@@ -271,6 +277,11 @@ class NetworkService:
     ) -> _Ports:
         """Make ports of a container reachable on the host, all or none.
 
+        Args:
+            container_id: whose ports they are.
+            address: of the endpoint to forward to; empty for the one that leads outside.
+            bindings: what to publish.
+
         Raises:
             NotFoundError: the container has no such address.
             BoxshipError: a port cannot be had; the text begins `driver failed programming
@@ -279,10 +290,18 @@ class NetworkService:
         if not bindings:
             return []
         member = self._membership.by_address(container_id, address)
+        if member is None:
+            raise NotFoundError(
+                f"container {container_id} has no address {address or 'to publish'}"
+            )
         network = self._catalog.get(member.endpoint.network_id)
         host_ip = network.options.get(catalog.HOST_BINDING) or self._settings.host_ip
         destination = Destination(
-            container_id, member.sandbox.name, member.endpoint.endpoint_id, address, host_ip
+            container_id,
+            member.sandbox.name,
+            member.endpoint.endpoint_id,
+            member.endpoint.ipv4_address,
+            host_ip,
         )
         published = self._machinery.publisher.publish(destination, bindings)
         self._machinery.links.hairpin(member.endpoint.host_link)
@@ -297,7 +316,13 @@ class NetworkService:
         endpoints: Sequence[Endpoint],
         ports: Sequence[PublishedPort] = (),
     ) -> None:
-        """Take over a container that runs since an earlier daemon: addresses, ports, names."""
+        """Take over a container that runs since an earlier daemon: addresses, ports, names.
+
+        Args:
+            sandbox: with an open descriptor of its namespace.
+            endpoints: what `join` returned then.
+            ports: what `publish` returned then.
+        """
         for endpoint in endpoints:
             self._membership.adopt(Member(sandbox, endpoint, joined=True))
         bridged = [endpoint for endpoint in endpoints if endpoint.ipv4_address]
@@ -306,7 +331,11 @@ class NetworkService:
             address = reachable[0].ipv4_address
             self._machinery.publisher.adopt(sandbox.container_id, address, ports)
         for endpoint in bridged:
-            await self._names.add(sandbox, endpoint, self._has_outside(sandbox.container_id))
+            try:
+                await self._names.add(sandbox, endpoint, self._has_outside(sandbox.container_id))
+            except OSError as failure:
+                # It may be ending right now; whatever it is, the other containers matter more.
+                warn(f"container {sandbox.name} runs without its resolver: {failure}")
 
     def resolv_conf(self, wishes: dns.ResolvConf, *, user_network: bool) -> str:
         """The text of resolv.conf for a container with its own `--dns` options."""
@@ -317,6 +346,11 @@ class NetworkService:
     def use_servers(self, container_id: str, servers: Sequence[str]) -> None:
         """Let the embedded resolver ask these for a container (`--dns`)."""
         self._names.use_servers(container_id, servers)
+
+    @property
+    def _alias(self) -> str:
+        """What bridges of this daemon are marked with, should their records be lost."""
+        return f"bridge of {self._settings.table}"
 
     @property
     def _machinery(self) -> _Machinery:
@@ -335,7 +369,8 @@ class NetworkService:
         links = self._machinery.links
         mtu = self._mtus[network.link] = mtu or links.uplink_mtu()
         prefix = self._membership.pool(network.id).subnet.prefixlen
-        links.ensure_bridge(network.link, network.pools[0].gateway, prefix, mtu)
+        address = (network.pools[0].gateway, prefix)
+        links.ensure_bridge(network.link, address, mtu, self._alias)
         self._machinery.firewall.add_segment(self._segment(network))
 
     @staticmethod
@@ -356,18 +391,15 @@ class NetworkService:
         link = free_link_name(member.endpoint.container_link for member in others)
         return plan_endpoint(network, pool, sandbox, request, link)
 
-    async def _connect(self, network: Network, member: Member) -> None:
-        sandbox, endpoint = member.sandbox, member.endpoint
+    async def _connect(self, network: Network, sandbox: Sandbox, endpoint: Endpoint) -> None:
         if network.driver == "null":
             raise_loopback(sandbox.netns)
         if network.driver == "bridge":
-            self._plug(network, member)
+            self._plug(network, sandbox, endpoint)
             outside = bool(endpoint.gateway) or self._has_outside(sandbox.container_id)
             await self._names.add(sandbox, endpoint, outside)
-        member.joined = True
 
-    def _plug(self, network: Network, member: Member) -> None:
-        sandbox, endpoint = member.sandbox, member.endpoint
+    def _plug(self, network: Network, sandbox: Sandbox, endpoint: Endpoint) -> None:
         links = self._machinery.links
         if not links.index_of(network.link):
             # Somebody removed the bridge: other containers lost it too, this one need not fail.
@@ -389,14 +421,15 @@ class NetworkService:
         members = self._membership.of_container(container_id)
         return any(member.joined and member.endpoint.gateway for member in members)
 
-    def _reroute(self, gone: Member, left: Sequence[Member]) -> None:
+    @staticmethod
+    def _reroute(netns: int, gone: Member, left: Sequence[Member]) -> None:
         """Lead a running container's default route through what is left, if the old one went."""
         names = [each.endpoint.container_link for each in left if each.endpoint.gateway]
         if not gone.endpoint.gateway or not names or names[0] < gone.endpoint.container_link:
             return
         heir = next(each for each in left if each.endpoint.gateway)
         try:
-            add_default_route(gone.sandbox.netns, heir.endpoint)
+            add_default_route(netns, heir.endpoint)
         except OSError as failure:
             debug(f"container {gone.sandbox.name} keeps its default route: {failure}")
 

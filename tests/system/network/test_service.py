@@ -241,6 +241,57 @@ def test_udp_ports_are_published(
     asyncio.run(scenario())
 
 
+def test_a_udp_client_that_goes_on_follows_the_port(
+    host: int,
+    outside: Peer,
+    database: Database,
+    settings: NetworkSettings,
+    new_netns: Callable[[], int],
+) -> None:
+    async def scenario() -> None:
+        binding = PortBinding(53, protocol="udp", host_port=5353)
+        async with running(database, settings) as service:
+            with socket_in(outside.netns, socket.AF_INET, socket.SOCK_DGRAM) as client:
+                # Nobody listens yet; the flow is tracked all the same.
+                client.sendto(b"0", ("10.99.0.1", 5353))
+                for name in ("one", "two"):
+                    netns = new_netns()
+                    endpoint = await service.join(sandbox(name, netns), "bridge")
+                    with listen(netns, 53, socket.SOCK_DGRAM) as server:
+                        key = sandbox(name, netns).container_id
+                        await service.publish(key, "", [binding])
+                        client.sendto(name.encode(), ("10.99.0.1", 5353))
+                        assert server.recv(16) == name.encode()
+                        await service.unpublish(key)
+                        await service.leave(key, endpoint)
+
+    asyncio.run(scenario())
+
+
+def test_flushed_rules_are_made_again(
+    host: int,
+    outside: Peer,
+    database: Database,
+    settings: NetworkSettings,
+    new_netns: Callable[[], int],
+) -> None:
+    async def scenario() -> None:
+        one, two = new_netns(), new_netns()
+        async with running(database, settings) as service:
+            await service.join(sandbox("one", one), "bridge")
+            await service.join(sandbox("two", two), "bridge")
+            ids = [sandbox("one", one).container_id, sandbox("two", two).container_id]
+            await service.publish(ids[0], "", [PortBinding(80, host_port=8080)])
+            with Nftables() as nft:
+                nft.run("flush ruleset")
+            await service.publish(ids[1], "", [PortBinding(80, host_port=8081)])
+            with listen(one) as first, listen(two) as second:
+                assert talk(first, outside.netns, "10.99.0.1", 8080)[1] == b"hello"
+                assert talk(second, outside.netns, "10.99.0.1", 8081)[1] == b"hello"
+
+    asyncio.run(scenario())
+
+
 def test_nothing_unsolicited_reaches_a_container(
     outside: Peer, database: Database, settings: NetworkSettings, new_netns: Callable[[], int]
 ) -> None:
@@ -412,7 +463,7 @@ def test_removing_a_network_removes_its_traces(
             assert active.value.message == (
                 f"error while removing network: network mine id {network.id} has active endpoints"
             )
-            await service.leave(sandbox("one", one).container_id, endpoint, running=True)
+            await service.leave(sandbox("one", one).container_id, endpoint, netns=one)
             assert endpoint.host_link not in _link_names()
             await service.remove(network.id[:12])
             assert network.link not in _link_names()
@@ -458,7 +509,7 @@ def test_a_second_network_adds_an_interface_but_no_default_route(
             assert second.container_link == "eth1"
             assert second.ipv4_address == "10.215.0.77"
             assert _default_gateways(one) == ["10.214.0.1"]
-            await service.leave(sandbox("one", one).container_id, first, running=True)
+            await service.leave(sandbox("one", one).container_id, first, netns=one)
             assert _default_gateways(one) == ["10.215.0.1"]
 
     asyncio.run(scenario())

@@ -14,6 +14,8 @@ from boxship.kernel.netlink.address import delete_address as delete_address
 from boxship.kernel.netlink.address import routes as routes
 from boxship.kernel.netlink.connection import NetlinkError as NetlinkError
 from boxship.kernel.netlink.connection import RouteSocket as RouteSocket
+from boxship.kernel.netlink.conntrack import forget_flows_to as forget_flows_to
+from boxship.kernel.netlink.conntrack import open_conntrack as open_conntrack
 from boxship.kernel.netlink.link import Link as Link
 from boxship.kernel.netlink.link import VethPair as VethPair
 from boxship.kernel.netlink.link import add_bridge as add_bridge
