@@ -27,7 +27,6 @@ class Solver:
     """Solves vertices of one graph; every vertex once.
 
     Args:
-        before: called before an operation is really executed (not for cached results).
         use_cache: look results up; they are remembered in any case.
     """
 
@@ -38,14 +37,12 @@ class Solver:
         worker: Worker,
         clock: Clock,
         *,
-        before: Callable[[Operation], None],
         use_cache: bool = True,
     ) -> None:
         self._graph = graph
         self._cache = cache
         self._worker = worker
         self._clock = clock
-        self._before = before
         self._use_cache = use_cache
         self._results: dict[int, Result] = {}
 
@@ -76,7 +73,6 @@ class Solver:
         found = self._found(key)
         if found is not None and self._worker.present(found):
             return found
-        self._before(operation)
         chain, layer = await self._worker.execute(operation, chains)
         return self._made(Result(key, chain, layer), operation)
 

@@ -102,7 +102,7 @@ class FileHelper:
                 raise errors.InternalError(f"the file helper is gone: {error}") from error
         if not body:
             raise errors.InternalError("the file helper ended unexpectedly")
-        answer = self._decoder.decode(body)
+        answer: Answer = self._decoder.decode(body)
         if isinstance(answer, Failed):
             raise _KINDS.get(answer.kind, errors.InternalError)(answer.message, hint=answer.hint)
         return answer
