@@ -1,6 +1,7 @@
 """The running kernel, as `boxship.kernel.api.Kernel` describes it."""
 
 from boxship.kernel import (
+    capabilities,
     files,
     identity,
     idmap,
@@ -10,6 +11,7 @@ from boxship.kernel import (
     probe,
     process,
     safepath,
+    seccomp,
     tty,
 )
 
@@ -56,6 +58,13 @@ class LinuxKernel:
     new_session = staticmethod(identity.new_session)
     limits = staticmethod(identity.limits)
     set_limits = staticmethod(identity.set_limits)
+
+    capget = staticmethod(capabilities.capget)
+    capset = staticmethod(capabilities.capset)
+    drop_bounding = staticmethod(capabilities.drop_bounding)
+    clear_ambient = staticmethod(capabilities.clear_ambient)
+    raise_ambient = staticmethod(capabilities.raise_ambient)
+    install_filter = staticmethod(seccomp.install)
 
     open_file = staticmethod(files.open_file)
     close = staticmethod(files.close)

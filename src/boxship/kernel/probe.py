@@ -4,6 +4,7 @@ import os
 
 from boxship.kernel import abi, mounts
 from boxship.kernel._libc import KernelError
+from boxship.kernel.capabilities import last_capability
 
 
 class Features:
@@ -15,6 +16,7 @@ class Features:
         cgroup_namespaces: cgroup namespaces exist (kernel 4.6).
         time_namespaces: time namespaces exist (kernel 5.6).
         idmapped_mounts: MOUNT_ATTR_IDMAP on common file systems and below overlayfs (kernel 5.19).
+        last_capability: highest capability number the kernel knows.
         apparmor: the AppArmor module is active.
         selinux: SELinux is active.
     """
@@ -23,6 +25,7 @@ class Features:
         "apparmor",
         "cgroup_namespaces",
         "idmapped_mounts",
+        "last_capability",
         "release",
         "selinux",
         "time_namespaces",
@@ -34,6 +37,7 @@ class Features:
         release: tuple[int, int],
         namespaces: "frozenset[str]",
         security: "frozenset[str]" = frozenset(),
+        last_capability: int = 40,
     ) -> None:
         self.release = release
         self.user_namespaces = "user" in namespaces
@@ -41,6 +45,7 @@ class Features:
         self.time_namespaces = "time" in namespaces
         # 5.12 maps ext4 and xfs, 5.19 lets overlayfs sit on mapped mounts.
         self.idmapped_mounts = release >= (5, 19) and self.user_namespaces
+        self.last_capability = last_capability
         self.apparmor = "apparmor" in security
         self.selinux = "selinux" in security
 
@@ -49,7 +54,8 @@ def probe() -> Features:
     """Ask the running kernel; takes about 0.1 ms."""
     release = os.uname().release.split(".")
     number = (int(release[0]), int("".join(c for c in release[1] if c.isdigit())))
-    return Features(number, frozenset(_namespaces()), frozenset(_security()))
+    security = frozenset(_security())
+    return Features(number, frozenset(_namespaces()), security, last_capability())
 
 
 def is_mappable(path: str, userns: int) -> bool:

@@ -68,6 +68,13 @@ def pidfd_send_signal(pidfd: int, signal: int) -> None:
     check(result, "pidfd_send_signal", str(signal))
 
 
+def pidfd_pid(pidfd: int) -> int:
+    """The id of a pidfd's process in the caller's pid namespace; -1 when it was reaped."""
+    path = f"/proc/self/fdinfo/{pidfd}"
+    with open(path, encoding="ascii") as lines:  # noqa: PTH123 - pathlib is slow to import
+        return next((int(line[4:]) for line in lines if line.startswith("Pid:")), -1)
+
+
 def pidfd_exit_status(pidfd: int) -> int | None:
     """The wait status of a process that was reaped already by somebody else (kernel 6.15).
 

@@ -1,165 +1,76 @@
 """Make a container's first process, or one more process in a running container.
 
-Runs in a process with one thread (the launcher, or the OCI command line) and keeps no state.
+Runs in a process with one thread (the launcher, or the OCI command line) and keeps no state but
+what it learned about the machine.
 """
 
-from boxship.errors import UnsupportedError
+import os
+import sys
+
+from boxship.errors import InternalError, NotFoundError
+from boxship.kernel import KernelError, abi, process, seccomp
+from boxship.runtime import init, sync
+from boxship.runtime.cgroups import detect, open_cgroup
+from boxship.runtime.handover import host_root, own_pipes, set_up
+from boxship.runtime.plan import make_plan
+from boxship.runtime.position import Position, close_all, open_namespaces, other_namespaces
+from boxship.runtime.process import plan_process
+from boxship.runtime.requests import ExecRequest, RootMount, Spawned, SpawnRequest, Stdio
+from boxship.runtime.rootfs import id_ranges
 
 TYPE_CHECKING = False  # the typing module would be half of the launcher's start time
 if TYPE_CHECKING:
     from typing import Any
 
     from boxship.kernel.api import Kernel
+    from boxship.kernel.probe import Features
+    from boxship.runtime.cgroups import Hierarchies
+    from boxship.runtime.cgroups.api import Cgroup
+    from boxship.runtime.plan import Plan
+    from boxship.runtime.process import ProcessPlan
+
+__all__ = ["ExecRequest", "RootMount", "SpawnRequest", "Spawned", "Stdio", "spawn", "spawn_exec"]
+
+_SIGCHLD = 17
 
 
-class RootMount:
-    """A mount of the root file system, as a store hands it out (`boxship.model.mount.Mount`).
-
-    Attributes:
-        type: `overlay` or `bind`.
-        source: directory to bind; a name otherwise.
-        options: fstab-style (`lowerdir=a:b`, `upperdir=`, `workdir=`, `ro`, `volatile`).
-    """
-
-    __slots__ = ("options", "source", "type")
-
-    def __init__(self, type: str, source: str, options: tuple[str, ...] = ()) -> None:  # noqa: A002
-        self.type = type
-        self.source = source
-        self.options = options
-
-
-class Stdio:
-    """The descriptors a process gets as 0, 1 and 2; ignored with a terminal.
+class Host:
+    """What a process learns about its machine once.
 
     Attributes:
-        terminal: make a pseudo terminal in the container and send its master as CONSOLE.
+        features: what the kernel can do.
+        hierarchies: where control groups are.
     """
 
-    __slots__ = ("stderr", "stdin", "stdout", "terminal")
+    __slots__ = ("features", "hierarchies")
 
-    def __init__(self, stdin: int, stdout: int, stderr: int, *, terminal: bool = False) -> None:
-        self.stdin = stdin
-        self.stdout = stdout
-        self.stderr = stderr
-        self.terminal = terminal
+    def __init__(self, features: "Features", hierarchies: "Hierarchies") -> None:
+        self.features = features
+        self.hierarchies = hierarchies
 
 
-class SpawnRequest:
-    """What to make a container from.
-
-    Attributes:
-        id: container id, for messages and the cgroup's default path.
-        bundle: absolute path of the bundle.
-        spec: the bundle's OCI runtime document, with the engine's extensions.
-        rootfs: how to mount the root; empty to take the bundle's root directory as it is.
-        stdio: descriptors of the process.
-        sibling: make it a child of this process's parent (the launcher's way), not of this one.
-        debug: print the plan on standard error.
-        preserve_fds: how many descriptors from 3 on the program keeps.
-        gate: listening SEQPACKET socket on which the process waits for GO instead of the sync
-            socket, so that its maker may end; -1 for none.
-        no_pivot: chroot instead of pivot_root, for a host that runs from an initramfs.
-    """
-
-    __slots__ = (
-        "bundle",
-        "debug",
-        "gate",
-        "id",
-        "no_pivot",
-        "preserve_fds",
-        "rootfs",
-        "sibling",
-        "spec",
-        "stdio",
-    )
-
-    def __init__(  # noqa: PLR0913 - a value object's fields
-        self,
-        *,
-        id: str,  # noqa: A002
-        bundle: str,
-        spec: "dict[str, Any]",
-        stdio: Stdio,
-        rootfs: tuple[RootMount, ...] = (),
-        sibling: bool = False,
-        debug: bool = False,
-        preserve_fds: int = 0,
-        gate: int = -1,
-        no_pivot: bool = False,
-    ) -> None:
-        self.id = id
-        self.bundle = bundle
-        self.spec = spec
-        self.stdio = stdio
-        self.rootfs = rootfs
-        self.sibling = sibling
-        self.debug = debug
-        self.preserve_fds = preserve_fds
-        self.gate = gate
-        self.no_pivot = no_pivot
+_hosts: dict[type, Host] = {}
 
 
-class ExecRequest:
-    """What to start in a running container.
-
-    Attributes:
-        pid: the container's first process, as the host sees it.
-        spec: the container's OCI runtime document (for seccomp and the cgroup).
-        process: OCI process object of the new process.
-        cgroup: path of the container's cgroup; empty to stay in the caller's.
-        stdio: descriptors of the process.
-        sibling: as in SpawnRequest.
-        preserve_fds: as in SpawnRequest.
-    """
-
-    __slots__ = ("cgroup", "pid", "preserve_fds", "process", "sibling", "spec", "stdio")
-
-    def __init__(  # noqa: PLR0913 - a value object's fields
-        self,
-        *,
-        pid: int,
-        spec: "dict[str, Any]",
-        process: "dict[str, Any]",
-        cgroup: str,
-        stdio: Stdio,
-        sibling: bool = False,
-        preserve_fds: int = 0,
-    ) -> None:
-        self.pid = pid
-        self.spec = spec
-        self.process = process
-        self.cgroup = cgroup
-        self.stdio = stdio
-        self.sibling = sibling
-        self.preserve_fds = preserve_fds
+def host(kernel: "Kernel") -> Host:
+    """The machine, probed at the first call."""
+    known = _hosts.get(type(kernel))
+    if known is None:
+        known = _hosts[type(kernel)] = Host(kernel.probe(), detect())
+    return known
 
 
-class Spawned:
-    """A process on its way.
-
-    Attributes:
-        pid: as the host sees it.
-        pidfd: descriptor of the process; the receiver's to close.
-        sync: descriptor of the socket to it (see boxship.runtime.sync); the receiver's to close.
-        warnings: what was asked for and could only be done in part.
-    """
-
-    __slots__ = ("pid", "pidfd", "sync", "warnings")
-
-    def __init__(self, pid: int, pidfd: int, sync: int, warnings: tuple[str, ...] = ()) -> None:
-        self.pid = pid
-        self.pidfd = pidfd
-        self.sync = sync
-        self.warnings = warnings
+def cgroup_path(spec: "dict[str, Any]", container_id: str) -> str:
+    """The control group of a container, below each hierarchy's mount point."""
+    return (spec.get("linux") or {}).get("cgroupsPath") or f"/boxship/{container_id}"
 
 
 def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
     """Clone a container's first process and hand it everything it needs to build its root.
 
     Returns as soon as the namespaces exist and the id maps are written; the process builds its
-    root meanwhile and reports READY or ERROR on the sync socket.
+    root meanwhile and reports READY or ERROR on the sync socket. What fails after the clone is
+    reported there too, so that there is one place to wait.
     A spec that joins a user namespace and makes a new pid namespace needs two clones: the caller's
     parent must then be a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER) when `sibling` is set.
 
@@ -167,16 +78,153 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         BoxshipError: the spec asks for what this host cannot do, or the cgroup cannot be made.
         KernelError: a system call failed.
     """
-    raise UnsupportedError("spawn is being written")
+    machine = host(kernel)
+    cgroup = open_cgroup(machine.hierarchies, cgroup_path(request.spec, request.id))
+    plan = make_plan(request, machine.features, cgroup.mounts())
+    if request.debug:
+        sys.stderr.write("".join(f"plan: {line}\n" for line in plan.describe()))
+    existed = cgroup.exists()
+    try:
+        cgroup.create()
+        resources = (request.spec.get("linux") or {}).get("resources") or {}
+        warnings = cgroup.apply(resources)
+        spawned = _start(kernel, request, plan, cgroup)
+    except BaseException:
+        if not existed:
+            cgroup.remove()
+        raise
+    spawned.warnings = (*warnings, *spawned.warnings)
+    return spawned
 
 
 def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     """Clone a process into the namespaces and the cgroup of a running container.
 
-    The same messages follow as for `spawn`; there is no SETUP and no HOOKS.
+    The same messages follow as for `spawn`, without HOOKS.
 
     Raises:
         NotFoundError: the container's process is gone.
         KernelError: a system call failed.
     """
-    raise UnsupportedError("spawn_exec is being written")
+    machine = host(kernel)
+    plan = plan_process(request.process, request.spec, machine.features)
+    try:
+        target = kernel.pidfd_open(request.pid)
+    except KernelError as error:
+        raise NotFoundError(f"container process {request.pid} is gone") from error
+    ours, theirs = sync.pair()
+    try:
+        flags = other_namespaces(request.pid)
+        birth, directory = _birth(kernel, theirs, request, plan, _group(machine, request.cgroup))
+        birth.target = target
+        joined = [(target, abi.CLONE_NEWPID)] if flags & abi.CLONE_NEWPID else []
+        with Position(kernel, "", joined):
+            pid, pidfd = _clone(kernel, 0, sibling=request.sibling, cgroup=directory)
+            if pid == 0:
+                init.start_exec(birth, plan, flags & ~abi.CLONE_NEWPID)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        kernel.close(target)
+    warnings = set_up(kernel, ours, pid, plan, None)
+    return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
+
+
+def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgroup") -> Spawned:
+    ours, theirs = sync.pair()
+    joined: list[tuple[int, int]] = []
+    try:
+        birth, directory = _birth(kernel, theirs, request, plan.process, cgroup)
+        joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
+        with Position(kernel, request.bundle, joined):
+            if "user" in plan.namespaces.joined:
+                pid, pidfd = _clone_inside(kernel, request, plan, birth, directory)
+            else:
+                flags = plan.namespaces.flags()
+                pid, pidfd = _clone(kernel, flags, sibling=request.sibling, cgroup=directory)
+            if pid == 0:
+                init.start_container(birth, plan, request.hooks)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        close_all(kernel, joined)
+    warnings = set_up(kernel, ours, pid, plan.process, plan)
+    return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
+
+
+def _birth(
+    kernel: "Kernel",
+    channel: sync.Channel,
+    request: SpawnRequest | ExecRequest,
+    plan: "ProcessPlan",
+    cgroup: "Cgroup | None",
+) -> tuple[init.Birth, int]:
+    """What the child gets, and the control group to clone it into (-1: it enters by itself)."""
+    stdio = request.stdio
+    birth = init.Birth(kernel, channel, stdio)
+    birth.preserve_fds = request.preserve_fds
+    cache = ""
+    if isinstance(request, SpawnRequest):
+        birth.gate = request.gate
+        cache = request.cache
+    if plan.profile:
+        program = seccomp.compile_filter(plan.profile, cache)
+        birth.filter = (program, seccomp.filter_flags(plan.profile))
+    linux = request.spec.get("linux") or {}
+    uid = host_root(id_ranges(linux.get("uidMappings")))
+    if uid and not stdio.terminal:
+        gid = host_root(id_ranges(linux.get("gidMappings")))
+        own_pipes((stdio.stdin, stdio.stdout, stdio.stderr), uid, gid)
+    directory = -1 if cgroup is None else cgroup.open_directory()
+    if directory < 0:
+        birth.cgroup = cgroup
+    return birth, directory
+
+
+def _group(machine: Host, path: str) -> "Cgroup | None":
+    return open_cgroup(machine.hierarchies, path) if path else None
+
+
+def _clone(kernel: "Kernel", flags: int, *, sibling: bool, cgroup: int) -> tuple[int, int]:
+    try:
+        if sibling:
+            return kernel.clone(flags | abi.CLONE_PARENT, cgroup=cgroup)
+        return kernel.clone(flags, exit_signal=_SIGCHLD, cgroup=cgroup)
+    finally:
+        if cgroup >= 0:
+            kernel.close(cgroup)
+
+
+def _clone_inside(
+    kernel: "Kernel", request: SpawnRequest, plan: "Plan", birth: init.Birth, cgroup: int
+) -> tuple[int, int]:
+    """Clone a child that joins a user namespace and makes the other namespaces there."""
+    flags = plan.namespaces.flags()
+    birth.userns = kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
+    try:
+        if not plan.needs_two_clones:
+            birth.unshare = flags
+            return _clone(kernel, 0, sibling=request.sibling, cgroup=cgroup)
+        left, right = sync.pair()
+        helper, helper_pidfd = _clone(kernel, 0, sibling=False, cgroup=cgroup)
+        if helper == 0:
+            family = 0 if request.sibling else abi.CLONE_PARENT
+            init.start_between(birth, right, flags | family)
+            # Only the grandchild gets here: it goes on as the child.
+            return 0, -1
+        right.close()
+        kernel.close(helper_pidfd)
+        answer = left.receive()
+        left.close()
+        # Its end makes the subreaper above the parent of what it cloned.
+        os.waitpid(helper, 0)
+    finally:
+        kernel.close(birth.userns)
+    if answer is None or not answer.fds:
+        reason = "" if answer is None else answer.text
+        raise InternalError(f"cannot clone in the joined user namespace: {reason}")
+    return process.pidfd_pid(answer.fds[0]), answer.fds[0]

@@ -1,0 +1,93 @@
+"""Steps that show a container its control groups below /sys/fs/cgroup."""
+
+import errno
+
+from boxship.kernel import KernelError, abi
+from boxship.runtime.mounting import Parameters, make_filesystem
+from boxship.runtime.steps import Context, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.cgroups import CgroupMount
+
+_LOCKED_DOWN = abi.MOUNT_ATTR_NOSUID | abi.MOUNT_ATTR_NODEV | abi.MOUNT_ATTR_NOEXEC
+
+
+class MakeCgroupNamespace(Step):
+    """Root the cgroup namespace at the group that the process is in by now."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "unshare the cgroup namespace"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.unshare(abi.CLONE_NEWCGROUP)
+
+
+class MountCgroups(Step):
+    """Mount every hierarchy the container is in; v1 ones below a tmpfs.
+
+    Attributes:
+        target: usually /sys/fs/cgroup.
+        mounts: what the host's cgroup version calls for.
+        attributes: MOUNT_ATTR_* of each.
+        namespaced: there is a cgroup namespace, so fresh mounts show no more than the group.
+    """
+
+    __slots__ = ("attributes", "mounts", "namespaced", "target")
+
+    def __init__(
+        self, target: str, mounts: "tuple[CgroupMount, ...]", attributes: int, *, namespaced: bool
+    ) -> None:
+        self.target = target
+        self.mounts = mounts
+        self.attributes = attributes
+        self.namespaced = namespaced
+
+    def describe(self) -> str:
+        names = ",".join(mount.name or mount.type for mount in self.mounts)
+        return f"mount cgroups {names} at {self.target} ({self.attributes:#x})"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        place = kernel.make_directory(context.root, self.target)
+        if all(mount.name for mount in self.mounts):
+            self._mount_legacy(kernel, place)
+        else:
+            tree = self._tree(kernel, self.mounts[0])
+            kernel.move_mount(tree, place)
+            kernel.close(tree)
+        kernel.close(place)
+
+    def _mount_legacy(self, kernel: "Kernel", place: int) -> None:
+        base = make_filesystem(kernel, "tmpfs", "tmpfs", [("mode", "755")], _LOCKED_DOWN)
+        kernel.move_mount(base, place)
+        for mount in self.mounts:
+            kernel.make_subdirectory(base, mount.name, 0o555)
+            tree = self._tree(kernel, mount)
+            kernel.move_mount(tree, base, mount.name)
+            kernel.close(tree)
+            for link in mount.links:
+                kernel.make_link(base, link, mount.name)
+        kernel.mount_setattr(base, set_=self.attributes)
+        kernel.close(base)
+
+    def _tree(self, kernel: "Kernel", mount: "CgroupMount") -> int:
+        if self.namespaced:
+            try:
+                return self._fresh(kernel, mount)
+            except KernelError as error:
+                if error.errno not in (errno.EPERM, errno.EBUSY):
+                    raise
+        tree = kernel.open_tree(abi.AT_FDCWD, mount.source, abi.OPEN_TREE_CLONE)
+        kernel.mount_setattr(tree, set_=self.attributes, propagation=abi.MS_PRIVATE)
+        return tree
+
+    def _fresh(self, kernel: "Kernel", mount: "CgroupMount") -> int:
+        data: Parameters = []
+        for word in mount.data.split(",") if mount.data else ():
+            key, equals, value = word.partition("=")
+            data.append((key, value if equals else None))
+        return make_filesystem(kernel, mount.type, "cgroup", data, self.attributes)

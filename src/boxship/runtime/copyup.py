@@ -1,0 +1,64 @@
+"""Fill a fresh tmpfs with the directory it is going to hide (the `tmpcopyup` mount option)."""
+
+import os
+import stat
+
+_CHUNK = 1 << 20
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def copy_up(source: int, target: int) -> None:
+    """Copy directories, files and links with owner, mode and times; other kinds are left out.
+
+    Args:
+        source: descriptor of the directory to read.
+        target: descriptor of the empty directory to fill.
+
+    Raises:
+        OSError: out of space, or something cannot be read.
+    """
+    # O_PATH descriptors cannot be listed.
+    source = os.open(".", _DIRECTORY, dir_fd=source)
+    target = os.open(".", _DIRECTORY, dir_fd=target)
+    try:
+        _same_looks(os.fstat(source), target)
+        for name in os.listdir(source):  # noqa: PTH208 - of a descriptor
+            _copy(name, source, target)
+    finally:
+        os.close(source)
+        os.close(target)
+
+
+def _copy(name: str, source: int, target: int) -> None:
+    found = os.stat(name, dir_fd=source, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+        os.chown(name, found.st_uid, found.st_gid, dir_fd=target, follow_symlinks=False)
+    elif stat.S_ISDIR(found.st_mode):
+        os.mkdir(name, dir_fd=target)
+        inner = os.open(name, _DIRECTORY, dir_fd=source)
+        copied = os.open(name, _DIRECTORY, dir_fd=target)
+        copy_up(inner, copied)
+        os.close(inner)
+        os.close(copied)
+    elif stat.S_ISREG(found.st_mode):
+        _copy_file(name, source, target)
+
+
+def _copy_file(name: str, source: int, target: int) -> None:
+    reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    writing = os.open(name, flags, 0o600, dir_fd=target)
+    try:
+        while chunk := os.read(reading, _CHUNK):
+            os.write(writing, chunk)
+        _same_looks(os.fstat(reading), writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _same_looks(found: os.stat_result, descriptor: int) -> None:
+    os.fchown(descriptor, found.st_uid, found.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+    os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -1,0 +1,274 @@
+"""Steps by which the new process becomes the user it shall run as."""
+
+import errno
+import os
+import stat
+
+from boxship.errors import InvalidArgumentError
+from boxship.kernel import KernelError, abi
+from boxship.runtime.steps import Context, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.kernel.api import Kernel
+
+_MAX_ID = (1 << 31) - 1
+_CHUNK = 65536
+
+
+class User:
+    """Who a process runs as, as far as the spec says.
+
+    Attributes:
+        name: `user[:group]`, names or numbers, looked up in the container; empty to take the ids.
+        uid: user id when there is no name.
+        gid: group id when there is no name.
+        groups: supplementary group ids.
+        group_names: more of them by name or number, looked up in the container.
+    """
+
+    __slots__ = ("gid", "group_names", "groups", "name", "uid")
+
+    def __init__(
+        self,
+        name: str = "",
+        uid: int = 0,
+        gid: int = 0,
+        groups: tuple[int, ...] = (),
+        group_names: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.group_names = group_names
+
+
+class Identity:
+    """A user found: ids and home directory."""
+
+    __slots__ = ("gid", "groups", "home", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: "list[int]", home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
+
+
+def resolve(user: User, passwd: str, group: str) -> Identity:
+    """Find a user as Docker does, from the text of the container's passwd and group files.
+
+    A number need not be listed; a listed one brings its group and home along. The groups a user is
+    a member of count unless a group was named.
+
+    Raises:
+        InvalidArgumentError: a name is not listed or a number is out of range.
+    """
+    wanted, _, wanted_group = user.name.partition(":")
+    users, groups = _lines(passwd, 7), _lines(group, 4)
+    uid, gid, home, login = user.uid, user.gid, "/", ""
+    key = wanted or str(uid)
+    found = next((line for line in users if line[0] == key or line[2] == key), None)
+    if found is not None:
+        login, uid, home = found[0], int(found[2]), found[5] or "/"
+        if user.name:
+            gid = int(found[3])
+    elif wanted:
+        uid = _number(wanted, "user", "passwd")
+    extra = list(user.groups)
+    if wanted_group:
+        gid = _group_id(wanted_group, groups)
+    elif user.name and login:
+        extra += [int(line[2]) for line in groups if login in line[3].split(",")]
+    extra += [_group_id(name, groups) for name in user.group_names]
+    return Identity(uid, gid, list(dict.fromkeys(extra)), home)
+
+
+def _lines(text: str, fields: int) -> "list[list[str]]":
+    split = [line.strip().split(":") for line in text.splitlines()]
+    padded = [line + [""] * (fields - len(line)) for line in split if len(line) > 2]
+    return [line for line in padded if line[2].isdigit() and (fields < 7 or line[3].isdigit())]
+
+
+def _group_id(name: str, groups: "list[list[str]]") -> int:
+    for line in groups:
+        if name in (line[0], line[2]):
+            return int(line[2])
+    return _number(name, "group", "group")
+
+
+def _number(word: str, what: str, file: str) -> int:
+    if not word.isdigit():
+        raise InvalidArgumentError(
+            f"unable to find {what} {word}: no matching entries in {file} file"
+        )
+    if int(word) > _MAX_ID:
+        raise InvalidArgumentError(f"uids and gids must be in range 0-{_MAX_ID}")
+    return int(word)
+
+
+class FindUser(Step):
+    """Look the user up in the container, and give the program a HOME."""
+
+    __slots__ = ("user",)
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    def describe(self) -> str:
+        user = self.user
+        who = user.name or f"{user.uid}:{user.gid}"
+        return f"find user {who} with groups {[*user.groups, *user.group_names]}"
+
+    def execute(self, context: Context) -> None:
+        user = self.user
+        identity = Identity(user.uid, user.gid, list(user.groups), "/")
+        home_known = bool(context.environment.get("HOME"))
+        if user.name or user.group_names or not home_known:
+            passwd = _read(context.kernel, "/etc/passwd")
+            identity = resolve(user, passwd, _read(context.kernel, "/etc/group"))
+        if not home_known:
+            context.environment["HOME"] = identity.home
+        context.identity = identity
+
+
+class BecomeUser(Step):
+    """Take the user's ids and no capability beyond the spec's."""
+
+    __slots__ = ("ambient", "bounding", "effective", "inheritable", "last", "permitted")
+
+    def __init__(self, sets: "dict[str, int]", last: int) -> None:
+        """Decide.
+
+        Args:
+            sets: capability sets by OCI name (`bounding`, `effective`, ...), bit n for number n.
+            last: highest capability number that the kernel knows.
+        """
+        self.bounding = sets.get("bounding", 0)
+        self.effective = sets.get("effective", 0)
+        self.permitted = sets.get("permitted", 0)
+        self.inheritable = sets.get("inheritable", 0)
+        self.ambient = sets.get("ambient", 0)
+        self.last = last
+
+    def describe(self) -> str:
+        return (
+            f"become the user with capabilities bounding={self.bounding:#x}"
+            f" effective={self.effective:#x} permitted={self.permitted:#x}"
+            f" inheritable={self.inheritable:#x} ambient={self.ambient:#x}"
+        )
+
+    def execute(self, context: Context) -> None:
+        kernel, who = context.kernel, context.identity or Identity(0, 0, [], "/")
+        for capability in range(self.last + 1):
+            if not self.bounding >> capability & 1:
+                kernel.drop_bounding(capability)
+        kernel.prctl(abi.PR_SET_KEEPCAPS, 1)
+        self._set_groups(kernel, who.groups)
+        kernel.set_group(who.gid)
+        kernel.set_user(who.uid)
+        kernel.prctl(abi.PR_SET_KEEPCAPS, 0)
+        self._set_capabilities(kernel)
+
+    def _set_groups(self, kernel: "Kernel", groups: "list[int]") -> None:
+        try:
+            kernel.set_groups(groups)
+        except KernelError as error:
+            # A user namespace whose setgroups file says deny.
+            if groups or error.errno != errno.EPERM:
+                raise
+
+    def _set_capabilities(self, kernel: "Kernel") -> None:
+        # What this process does not have it cannot give, whatever --privileged asks for.
+        _, have, _ = kernel.capget()
+        permitted = self.permitted & have
+        inheritable = self.inheritable & (have | permitted)
+        kernel.capset(self.effective & permitted, permitted, inheritable)
+        kernel.clear_ambient()
+        for capability in range(self.last + 1):
+            if self.ambient & permitted & inheritable & 1 << capability:
+                kernel.raise_ambient(capability)
+
+
+class LoadFilter(Step):
+    """Put the seccomp filter in force."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "load the seccomp filter"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.install_filter(*context.filter)
+
+
+class LimitResources(Step):
+    """Set resource limits, as far as this process is allowed to."""
+
+    __slots__ = ("limits",)
+
+    def __init__(self, limits: "tuple[tuple[str, int, int], ...]") -> None:
+        self.limits = limits
+
+    def describe(self) -> str:
+        return "limit " + ", ".join(f"{kind}={soft}:{hard}" for kind, soft, hard in self.limits)
+
+    def execute(self, context: Context) -> None:
+        for kind, soft, hard in self.limits:
+            _, allowed = context.kernel.limits(kind)
+            reachable = clamp(hard, allowed)
+            context.kernel.set_limits(0, kind, clamp(soft, reachable), reachable)
+
+
+def clamp(value: int, bound: int) -> int:
+    """The smaller limit, where -1 stands for none."""
+    if bound < 0:
+        return value
+    return bound if value < 0 else min(value, bound)
+
+
+class SetUmask(Step):
+    """Set the program's file mode creation mask."""
+
+    __slots__ = ("mask",)
+
+    def __init__(self, mask: int) -> None:
+        self.mask = mask
+
+    def describe(self) -> str:
+        return f"set umask {self.mask:04o}"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.set_umask(self.mask)
+
+
+class ForbidNewPrivileges(Step):
+    """Make set-user-id programs and file capabilities ineffective from here on."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "set no_new_privs"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.prctl(abi.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _read(kernel: "Kernel", path: str) -> str:
+    # Non-blocking: the image may have a fifo there.
+    try:
+        descriptor = kernel.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+            return ""
+        raise
+    try:
+        if not stat.S_ISREG(kernel.file_mode(descriptor)):
+            return ""
+        parts = []
+        while chunk := os.read(descriptor, _CHUNK):
+            parts.append(chunk)
+    finally:
+        kernel.close(descriptor)
+    return b"".join(parts).decode(errors="surrogateescape")

@@ -1,0 +1,185 @@
+"""The device nodes of a container: made where that is allowed, bound from the host otherwise."""
+
+import errno
+import os
+import stat
+
+from boxship.errors import InvalidArgumentError, NotFoundError
+from boxship.kernel import KernelError, abi
+from boxship.runtime.steps import Context, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+# OCI runtime spec, config-linux, "Default Devices": name, major, minor.
+_DEFAULTS = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+# And its "/dev symbolic links".
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+)
+
+
+class Device:
+    """A device node to appear in a container.
+
+    Attributes:
+        path: in the container.
+        mode: type and permissions, as in st_mode.
+        number: device number as os.makedev makes it.
+        uid: owner, as the container sees it.
+        gid: group, as the container sees it.
+    """
+
+    __slots__ = ("gid", "mode", "number", "path", "uid")
+
+    def __init__(self, path: str, mode: int, number: int, uid: int = 0, gid: int = 0) -> None:
+        self.path = path
+        self.mode = mode
+        self.number = number
+        self.uid = uid
+        self.gid = gid
+
+
+def container_devices(listed: "list[dict[str, Any]]") -> "list[Device]":
+    """The default devices and those of `linux.devices`, which win where both name a path.
+
+    Raises:
+        InvalidArgumentError: a device has no path or an unknown type.
+    """
+    devices = {
+        f"/dev/{name}": Device(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        for name, major, minor in _DEFAULTS
+    }
+    for entry in listed:
+        path, kind = entry.get("path", ""), _KINDS.get(entry.get("type", ""))
+        if not path or kind is None:
+            msg = f"invalid device {path!r} of type {entry.get('type')!r}"
+            raise InvalidArgumentError(msg, hint="a device needs a path and the type c, b, u or p")
+        number = os.makedev(entry.get("major") or 0, entry.get("minor") or 0)
+        mode = entry.get("fileMode")
+        devices[path] = Device(
+            path,
+            kind | (0o666 if mode is None else stat.S_IMODE(mode)),
+            number,
+            entry.get("uid") or 0,
+            entry.get("gid") or 0,
+        )
+    return list(devices.values())
+
+
+def host_path(device: Device) -> str:
+    """Where the host has a device node, to bind it into a container that may not make nodes.
+
+    Raises:
+        NotFoundError: nowhere below /dev.
+    """
+    if _is_device(device.path, device):
+        return device.path
+    kind = "block" if stat.S_ISBLK(device.mode) else "char"
+    numbers = f"{os.major(device.number)}:{os.minor(device.number)}"
+    by_number = f"/dev/{kind}/{numbers}"
+    if _is_device(by_number, device):
+        return by_number
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            if _is_device(entry.path, device):
+                return entry.path
+    msg = f"the host has no {kind} device {numbers} for {device.path}"
+    raise NotFoundError(msg, hint="run the container without a user namespace to have it made")
+
+
+def _is_device(path: str, device: Device) -> bool:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - pathlib is slow to import
+    except OSError:
+        return False
+    same_kind = stat.S_IFMT(found.st_mode) == stat.S_IFMT(device.mode)
+    return same_kind and found.st_rdev == device.number
+
+
+class MakeDevice(Step):
+    """Make a device node; one that is there already stays."""
+
+    __slots__ = ("device",)
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def describe(self) -> str:
+        device = self.device
+        numbers = f"{os.major(device.number)}:{os.minor(device.number)}"
+        return f"make device {device.path} {device.mode:o} {numbers} {device.uid}:{device.gid}"
+
+    def execute(self, context: Context) -> None:
+        kernel, device = context.kernel, self.device
+        directory, name = open_parent(context, device.path)
+        try:
+            kernel.make_node(directory, name, device.mode, device.number)
+            if device.uid or device.gid:
+                kernel.change_owner(directory, name, device.uid, device.gid)
+        except KernelError as error:
+            if error.errno != errno.EEXIST:
+                raise
+        finally:
+            kernel.close(directory)
+
+
+class BindDevice(Step):
+    """Bind the host's device node, where a user namespace forbids making one."""
+
+    __slots__ = ("device",)
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def describe(self) -> str:
+        return f"bind device {self.device.path}"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        tree = kernel.open_tree(abi.AT_FDCWD, host_path(self.device), abi.OPEN_TREE_CLONE)
+        target = kernel.make_file(context.root, self.device.path)
+        kernel.move_mount(tree, target)
+        kernel.close(target)
+        kernel.close(tree)
+
+
+class LinkDevices(Step):
+    """Make the links that programs expect in /dev, and /dev/ptmx for its own devpts."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "link /dev/fd, stdin, stdout, stderr, ptmx"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        directory = kernel.make_directory(context.root, "/dev")
+        try:
+            for name, target in (*_LINKS, ("ptmx", "pts/ptmx")):
+                try:
+                    kernel.make_link(directory, name, target)
+                except KernelError as error:
+                    if error.errno != errno.EEXIST:
+                        raise
+        finally:
+            kernel.close(directory)
+
+
+def open_parent(context: Context, path: str) -> tuple[int, str]:
+    """The directory of a path in the root, made when missing, and the last name."""
+    parent, _, name = path.rpartition("/")
+    return context.kernel.make_directory(context.root, parent or "/"), name

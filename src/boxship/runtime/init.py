@@ -1,0 +1,263 @@
+"""The child's side of a start: from the clone to the program.
+
+Runs between fork and exec, under the fork rule of `boxship.kernel.process`: everything it needs was
+imported by the parent. Each `start_*` function never returns; whatever goes wrong goes home as an
+ERROR message.
+"""
+
+import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
+import os
+
+from boxship.errors import BoxshipError
+from boxship.kernel import KernelError, abi
+from boxship.runtime import program, reaper, sync
+from boxship.runtime.console import MakeTerminal, place_stdio
+from boxship.runtime.steps import Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.cgroups.api import Cgroup
+    from boxship.runtime.hooks import HookRunner
+    from boxship.runtime.plan import Plan
+    from boxship.runtime.process import ProcessPlan
+    from boxship.runtime.spawn import Stdio
+
+_FAILED = 1
+_SIGCHLD = 17
+
+
+class Birth:
+    """What every new process is born with.
+
+    Attributes:
+        kernel: the door to the kernel.
+        channel: its end of the sync socket.
+        stdio: descriptors to use as 0, 1 and 2.
+        preserve_fds: how many descriptors from 3 on the program keeps.
+        gate: listening socket to wait on for GO, -1 to wait on the channel.
+        cgroup: group to enter; None when the clone put it there.
+        userns: descriptor of a user namespace to enter, -1 for none.
+        unshare: clone flags of namespaces to make once it is entered.
+        target: pidfd of the process whose namespaces an exec enters, -1 for a container.
+        filter: seccomp program and its flags.
+    """
+
+    __slots__ = (
+        "cgroup",
+        "channel",
+        "filter",
+        "gate",
+        "kernel",
+        "preserve_fds",
+        "stdio",
+        "target",
+        "unshare",
+        "userns",
+    )
+
+    def __init__(self, kernel: "Kernel", channel: sync.Channel, stdio: "Stdio") -> None:
+        self.kernel = kernel
+        self.channel = channel
+        self.stdio = stdio
+        self.preserve_fds = 0
+        self.gate = -1
+        self.cgroup: Cgroup | None = None
+        self.userns = -1
+        self.unshare = 0
+        self.target = -1
+        self.filter = (b"", 0)
+
+
+def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "NoReturn":
+    """Become the first process of a container."""
+    try:
+        context = _wake(birth, plan.process)
+        _enter_groups(birth)
+        setup = _await_setup(birth)
+        _own_namespace(birth, separate=plan.namespaces.has("user"))
+        context.trees = _gather(birth.channel, setup, len(plan.trees))
+        for step in plan.build:
+            step.execute(context)
+        if hooks is not None:
+            _run_hooks(birth.channel, hooks)
+        for step in plan.enter:
+            step.execute(context)
+        _finish(birth, context, plan.process, hooks)
+    except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
+        _report(birth.channel, error)
+    os._exit(_FAILED)
+
+
+def start_between(birth: Birth, channel: sync.Channel, flags: int) -> None:
+    """Join the user namespace, clone the container's first process there and end.
+
+    Returns in that process only, which goes on with start_container.
+    """
+    try:
+        _enter_groups(birth)
+        birth.cgroup, birth.userns, birth.unshare = None, -1, 0
+        exit_signal = 0 if flags & abi.CLONE_PARENT else _SIGCHLD
+        pid, pidfd = birth.kernel.clone(flags, exit_signal=exit_signal)
+        if pid == 0:
+            return
+        channel.send(sync.SETUP, (pidfd,))
+    except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
+        _report(channel, error)
+    os._exit(0)
+
+
+def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
+    """Become one more process of a running container.
+
+    Args:
+        birth: what it is born with.
+        plan: what to become.
+        flags: the namespaces of the target that are not the caller's already.
+    """
+    try:
+        context = _wake(birth, plan)
+        _enter_groups(birth)
+        _await_setup(birth)
+        birth.kernel.setns(birth.target, flags)
+        os.close(birth.target)
+        _own_namespace(birth, separate=bool(flags & abi.CLONE_NEWUSER))
+        context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
+        if plan.terminal:
+            MakeTerminal((0, 0), console=False).execute(context)
+        _finish(birth, context, plan, None)
+    except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
+        _report(birth.channel, error)
+    os._exit(_FAILED)
+
+
+def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
+    kernel = birth.kernel
+    # Nobody in the container may read this memory or its descriptors (CVE-2016-9962).
+    kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+    if not birth.stdio.terminal:
+        place_stdio((birth.stdio.stdin, birth.stdio.stdout, birth.stdio.stderr))
+    _close_others(birth)
+    kernel.new_session()
+    kernel.set_umask(0)
+    context = Context(kernel, dict(plan.environment))
+    context.filter = birth.filter
+    return context
+
+
+def _close_others(birth: Birth) -> None:
+    """Let go of what belongs to the parent: a socket held here would never reach its end."""
+    first = 3 + birth.preserve_fds
+    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target}
+    for fd in sorted(fd for fd in kept if fd >= first):
+        if fd > first:
+            birth.kernel.close_range(first, fd - 1)
+        first = fd + 1
+    birth.kernel.close_range(first, 0xFFFFFFFF)
+
+
+def _enter_groups(birth: Birth) -> None:
+    # As the host's root, which owns the groups' files, so before any other user namespace.
+    if birth.cgroup is not None:
+        birth.cgroup.enter()
+    if birth.userns >= 0:
+        birth.kernel.setns(birth.userns, abi.CLONE_NEWUSER)
+        os.close(birth.userns)
+        birth.kernel.unshare(birth.unshare)
+
+
+def _await_setup(birth: Birth) -> sync.Message:
+    setup = birth.channel.receive()
+    if setup is None:
+        os._exit(_FAILED)
+    if setup.kind == sync.ERROR:
+        # The parent failed: its words go to whoever waits for this process.
+        birth.channel.send_error(setup.reason, setup.number, setup.text)
+        os._exit(_FAILED)
+    return setup
+
+
+def _own_namespace(birth: Birth, *, separate: bool) -> None:
+    """Become the user namespace's root: files made by an unmapped user are refused (EOVERFLOW)."""
+    if separate:
+        birth.kernel.set_group(0)
+        birth.kernel.set_user(0)
+        # Changing ids made it so already; said again because all that follows relies on it.
+        birth.kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+
+
+def _gather(channel: sync.Channel, first: sync.Message, count: int) -> tuple[int, ...]:
+    trees = list(first.fds)
+    while len(trees) < count:
+        more = channel.receive()
+        if more is None:
+            os._exit(_FAILED)
+        trees += more.fds
+    return tuple(trees)
+
+
+def _run_hooks(channel: sync.Channel, hooks: "HookRunner") -> None:
+    if hooks.needs_parent:
+        channel.send(sync.HOOKS)
+        if channel.receive() is None:
+            os._exit(_FAILED)
+    hooks.run("createContainer")
+
+
+def _finish(
+    birth: Birth, context: Context, plan: "ProcessPlan", hooks: "HookRunner | None"
+) -> None:
+    if context.master >= 0:
+        birth.channel.send(sync.CONSOLE, (context.master,))
+        os.close(context.master)
+    for step in plan.steps:
+        step.execute(context)
+    birth.channel.send(sync.READY)
+    listener = _wait(birth)
+    try:
+        if hooks is not None:
+            hooks.run("startContainer")
+        _default_signals()
+        # Whatever is open beyond this is not the program's (CVE-2024-21626).
+        birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
+        if plan.init:
+            reaper.run(birth.kernel, context, plan.arguments, listener)
+        program.become(context, plan.arguments)
+    except BaseException as error:  # noqa: BLE001 - as in the callers
+        _report(listener, error)
+        os._exit(_FAILED)
+
+
+def _wait(birth: Birth) -> sync.Channel:
+    """Wait for GO; returns the channel on which to report what happens next."""
+    while birth.gate >= 0:
+        caller = sync.Channel(birth.gate).accept()
+        message = caller.receive()
+        if message is not None and message.kind == sync.GO:
+            return caller
+        caller.close()
+    message = birth.channel.receive()
+    if message is None or message.kind != sync.GO:
+        os._exit(_FAILED)
+    return birth.channel
+
+
+def _default_signals() -> None:
+    # The interpreter ignores these, and an ignored signal stays ignored over execve.
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def _report(channel: sync.Channel, error: BaseException) -> None:
+    if isinstance(error, program.ProgramError):
+        channel.send_error(error.reason, error.number, str(error))
+    elif isinstance(error, BoxshipError):
+        channel.send_error(sync.OTHER, 0, str(error))
+    elif isinstance(error, KernelError):
+        channel.send_error(sync.OTHER, error.errno or 0, str(error))
+    else:
+        number = error.errno or 0 if isinstance(error, OSError) else 0
+        channel.send_error(sync.OTHER, number, f"{type(error).__name__}: {error}")

@@ -1,0 +1,337 @@
+"""Steps that build a container's mount tree, by descriptors from the root's on.
+
+All of it happens before the root is entered, while the host's mounts can still be seen: /proc and
+/sys may only be mounted in a user namespace where a complete one is visible.
+"""
+
+import errno
+import os
+import stat
+
+from boxship.kernel import KernelError, abi
+from boxship.runtime.copyup import copy_up
+from boxship.runtime.steps import Context, Step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.options import MountOptions
+
+Parameters = list[tuple[str, str | None]]
+
+# What a namespace that another user namespace owns cannot mount afresh is taken from the host.
+_HOST_COPIES = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue"}
+_MAX_FSCONFIG = 255
+_ATTRIBUTE_TO_FLAG = (
+    (abi.MOUNT_ATTR_NOATIME, abi.MS_NOATIME),
+    (abi.MOUNT_ATTR_STRICTATIME, abi.MS_STRICTATIME),
+    (abi.MOUNT_ATTR_NODIRATIME, abi.MS_NODIRATIME),
+)
+_SIMPLE_FLAGS = abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
+_LOCKED_DOWN = abi.MOUNT_ATTR_NOSUID | abi.MOUNT_ATTR_NODEV | abi.MOUNT_ATTR_NOEXEC
+
+
+def make_filesystem(
+    kernel: "Kernel", kind: str, source: str, data: Parameters, attributes: int
+) -> int:
+    """A descriptor of a new, detached mount of a file system."""
+    context = kernel.fsopen(kind)
+    try:
+        if source:
+            kernel.fsconfig(context, "source", source)
+        for key, value in data:
+            kernel.fsconfig(context, key, value)
+        kernel.fscreate(context, kind)
+        return kernel.fsmount(context, attributes)
+    finally:
+        kernel.close(context)
+
+
+class IsolateMounts(Step):
+    """Keep what follows from spreading to the host."""
+
+    __slots__ = ("flags",)
+
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
+
+    def describe(self) -> str:
+        return f"set propagation of / to {self.flags:#x}"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.mount("", "/", "", self.flags)
+
+
+class MakeStage(Step):
+    """Cover the working directory, which is the bundle, with a tmpfs to build the root in.
+
+    Done by empty path: a mapped root may not be allowed to search the bundle's directory.
+    """
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "mount a tmpfs as stage over the bundle"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        stage = make_filesystem(kernel, "tmpfs", "tmpfs", [("mode", "0700")], _LOCKED_DOWN)
+        kernel.move_mount(stage, abi.AT_FDCWD)
+        kernel.enter_directory(stage)
+        kernel.make_subdirectory(stage, "root", 0o755)
+        kernel.make_subdirectory(stage, "empty", 0o755)
+        context.stage = stage
+
+
+class AttachRoot(Step):
+    """Take a directory that the parent cloned as the root."""
+
+    __slots__ = ("tree",)
+
+    def __init__(self, tree: int) -> None:
+        self.tree = tree
+
+    def describe(self) -> str:
+        return f"attach tree {self.tree} as root"
+
+    def execute(self, context: Context) -> None:
+        context.root = context.trees[self.tree]
+        context.kernel.move_mount(context.root, context.stage, "root")
+
+
+class MountOverlay(Step):
+    """Mount an overlay as the root, from inside the user namespace that is to write to it.
+
+    Attributes:
+        base: host directory that the option's paths are relative to; empty when they name trees.
+        trees: names below the stage to attach prepared trees at, by index.
+        data: mount options with relative paths, which keep a stack of 127 layers within the page
+            that the kernel allows.
+        read_only: there is no upper directory.
+    """
+
+    __slots__ = ("base", "data", "read_only", "trees")
+
+    def __init__(
+        self, data: str, *, base: str = "", trees: "tuple[str, ...]" = (), read_only: bool = False
+    ) -> None:
+        self.data = data
+        self.base = base
+        self.trees = trees
+        self.read_only = read_only
+
+    def describe(self) -> str:
+        place = f"in {self.base}" if self.base else f"over trees {', '.join(self.trees)}"
+        return f"mount overlay as root {place}: {self.data}"
+
+    def execute(self, context: Context) -> None:
+        kernel, stage = context.kernel, context.stage
+        for index, name in enumerate(self.trees):
+            kernel.make_subdirectory(stage, name, 0o700)
+            kernel.move_mount(context.trees[index], stage, name)
+        flags = abi.MS_RDONLY if self.read_only else 0
+        if self.base:
+            kernel.change_directory(self.base)
+            kernel.mount("overlay", f"/proc/self/fd/{stage}/root", "overlay", flags, self.data)
+            kernel.enter_directory(stage)
+        else:
+            kernel.mount("overlay", "root", "overlay", flags, self.data)
+        context.root = kernel.open_file("root", os.O_PATH | os.O_DIRECTORY)
+
+
+class MountFilesystem(Step):
+    """Mount a file system of its own at a place in the root."""
+
+    __slots__ = ("kind", "options", "source", "target")
+
+    def __init__(self, kind: str, source: str, target: str, options: "MountOptions") -> None:
+        self.kind = kind
+        self.source = source
+        self.target = target
+        self.options = options
+
+    def describe(self) -> str:
+        data = ",".join(key if value is None else f"{key}={value}" for key, value in self._data)
+        return f"mount {self.kind} at {self.target} ({self.options.set:#x} {data})"
+
+    @property
+    def _data(self) -> Parameters:
+        return self.options.data
+
+    def execute(self, context: Context) -> None:
+        kernel, options = context.kernel, self.options
+        data, target = self._place(context)
+        try:
+            if any(len(value or "") > _MAX_FSCONFIG for _, value in data):
+                self._mount_at_once(kernel, target, data)
+                return
+            tree = self._tree(kernel, data)
+            try:
+                if options.copy_up:
+                    copy_up(target, tree)
+                kernel.move_mount(tree, target)
+                if options.propagation:
+                    kernel.mount_setattr(tree, propagation=options.propagation)
+            finally:
+                kernel.close(tree)
+        finally:
+            kernel.close(target)
+
+    def _place(self, context: Context) -> "tuple[Parameters, int]":
+        kernel, data = context.kernel, self._data
+        try:
+            target = kernel.open_in_root(context.root, self.target, os.O_PATH | os.O_DIRECTORY)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return data, kernel.make_directory(context.root, self.target)
+        if self.kind == "tmpfs" and not any(key == "mode" for key, _ in data):
+            # A tmpfs over a directory of the image looks like it; tmpfs alone would be 1777.
+            data = [*data, ("mode", f"{stat.S_IMODE(kernel.file_mode(target)):o}")]
+        return data, target
+
+    def _tree(self, kernel: "Kernel", data: Parameters) -> int:
+        try:
+            return make_filesystem(kernel, self.kind, self.source, data, self.options.set)
+        except KernelError as error:
+            host = _HOST_COPIES.get(self.kind)
+            if host is None or error.errno not in (errno.EPERM, errno.EBUSY):
+                raise
+        tree = kernel.open_tree(abi.AT_FDCWD, host, abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
+        kernel.mount_setattr(tree, set_=self.options.set, propagation=abi.MS_SLAVE, recursive=True)
+        return tree
+
+    def _mount_at_once(self, kernel: "Kernel", target: int, data: Parameters) -> None:
+        flags = self.options.set & _SIMPLE_FLAGS
+        for attribute, flag in _ATTRIBUTE_TO_FLAG:
+            if self.options.set & attribute == attribute:
+                flags |= flag
+        text = ",".join(key if value is None else f"{key}={value}" for key, value in data)
+        kernel.mount(self.source, f"/proc/self/fd/{target}", self.kind, flags, text)
+
+
+class AttachTree(Step):
+    """Attach a directory or file that the parent cloned."""
+
+    __slots__ = ("source", "target", "tree")
+
+    def __init__(self, tree: int, source: str, target: str) -> None:
+        self.tree = tree
+        self.source = source
+        self.target = target
+
+    def describe(self) -> str:
+        return f"attach tree {self.tree} ({self.source}) at {self.target}"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        tree = context.trees[self.tree]
+        make = kernel.make_directory if stat.S_ISDIR(kernel.file_mode(tree)) else kernel.make_file
+        target = make(context.root, self.target)
+        kernel.move_mount(tree, target)
+        kernel.close(target)
+
+
+class Mask(Step):
+    """Hide a file or directory; it need not exist."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def describe(self) -> str:
+        return f"mask {self.path}"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        target = open_existing(context, self.path)
+        if target < 0:
+            return
+        if stat.S_ISDIR(kernel.file_mode(target)):
+            tree = kernel.open_tree(context.stage, "empty", abi.OPEN_TREE_CLONE)
+            kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
+        else:
+            # The host's: one inside the container might be something else (CVE-2025-31133).
+            tree = kernel.open_tree(abi.AT_FDCWD, "/dev/null", abi.OPEN_TREE_CLONE)
+        kernel.move_mount(tree, target)
+        kernel.close(tree)
+        kernel.close(target)
+
+
+class MakeReadOnly(Step):
+    """Make what is at a path read-only, mounts below it as they are; it need not exist."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def describe(self) -> str:
+        return f"make {self.path} read-only"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        target = open_existing(context, self.path)
+        if target < 0:
+            return
+        tree = kernel.open_tree(target, "", abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
+        kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
+        kernel.move_mount(tree, target)
+        kernel.close(tree)
+        kernel.close(target)
+
+
+class MakeRootReadOnly(Step):
+    """Forbid writes to the root file system itself."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "make the root read-only"
+
+    def execute(self, context: Context) -> None:
+        context.kernel.mount_setattr(context.root, set_=abi.MOUNT_ATTR_RDONLY)
+
+
+class EnterRoot(Step):
+    """Make the built tree this mount namespace's root and let go of the host's."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "pivot into the root"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        kernel.enter_directory(context.root)
+        kernel.pivot_root(".", ".")
+        # The old root lies on top now.
+        kernel.umount(".", abi.MNT_DETACH)
+        kernel.change_directory("/")
+
+
+class MoveRoot(Step):
+    """As EnterRoot where pivot_root cannot work: the host runs from its initramfs."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return "move the root over / and chroot"
+
+    def execute(self, context: Context) -> None:
+        kernel = context.kernel
+        kernel.enter_directory(context.root)
+        kernel.mount(".", "/", "", abi.MS_MOVE)
+        kernel.change_root(".")
+        kernel.change_directory("/")
+
+
+def open_existing(context: Context, path: str) -> int:
+    """An O_PATH descriptor of something in the root, -1 when it is not there."""
+    try:
+        return context.kernel.open_in_root(context.root, path, os.O_PATH)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+            return -1
+        raise

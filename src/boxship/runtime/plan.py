@@ -1,0 +1,244 @@
+"""Decide everything about a container's start, from its spec and what the host can do.
+
+Pure but for looking at the layers' directories: nothing is changed, so a plan can be printed
+(`--debug`) and compared (tests). `spawn` carries the parent's part out, `init` the child's.
+"""
+
+import posixpath
+
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.kernel import abi, namespaces
+from boxship.runtime import rootfs
+from boxship.runtime.cgroupfs import MakeCgroupNamespace
+from boxship.runtime.console import MakeTerminal
+from boxship.runtime.devices import BindDevice, LinkDevices, MakeDevice, container_devices
+from boxship.runtime.mounting import (
+    EnterRoot,
+    IsolateMounts,
+    MakeReadOnly,
+    MakeRootReadOnly,
+    MakeStage,
+    Mask,
+    MoveRoot,
+)
+from boxship.runtime.options import root_propagation
+from boxship.runtime.process import ProcessPlan, plan_process
+from boxship.runtime.settings import (
+    LoopbackUp,
+    MakeDirectory,
+    SetDomainname,
+    SetHostname,
+    plan_sysctls,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.kernel.probe import Features
+    from boxship.runtime.cgroups import CgroupMount
+    from boxship.runtime.spawn import SpawnRequest
+    from boxship.runtime.steps import Step
+    from boxship.runtime.trees import Tree
+
+_JOINED_BY_PARENT = ("network", "ipc", "uts", "cgroup", "time", "pid")
+
+
+class Namespaces:
+    """Which namespaces a container gets.
+
+    Attributes:
+        new: OCI names of those to make.
+        joined: OCI name to path of those to enter.
+    """
+
+    __slots__ = ("joined", "new")
+
+    def __init__(self, entries: "list[dict[str, str]]") -> None:
+        self.new: list[str] = []
+        self.joined: dict[str, str] = {}
+        for entry in entries:
+            kind, path = entry.get("type", ""), entry.get("path", "")
+            if kind not in namespaces.KINDS or kind in self.new or kind in self.joined:
+                raise InvalidArgumentError(f"unknown or repeated namespace type {kind!r}")
+            if path:
+                self.joined[kind] = path
+            else:
+                self.new.append(kind)
+
+    def has(self, kind: str) -> bool:
+        """Whether the container is separated from the host in this respect."""
+        return kind in self.new or kind in self.joined
+
+    def flags(self) -> int:
+        """Clone flags of the new ones but the cgroup's, which is made once the group is entered."""
+        kinds = (kind for kind in self.new if kind != "cgroup")
+        return sum(namespaces.KINDS[kind] for kind in kinds)
+
+    def joined_by_parent(self) -> "list[tuple[str, str]]":
+        """Those the parent enters for the clone: it may, whoever owns them."""
+        return [(kind, self.joined[kind]) for kind in _JOINED_BY_PARENT if kind in self.joined]
+
+
+class Plan:
+    """What will be done.
+
+    Attributes:
+        namespaces: what the clone makes and joins.
+        uid_map: id ranges of a new user namespace.
+        gid_map: the same for groups.
+        oom_score: oom_score_adj, None to leave it.
+        trees: mounts that the parent prepares.
+        build: what the child does up to the hooks.
+        enter: how the child enters the root.
+        process: what follows inside.
+        hooks: `hooks` of the spec.
+    """
+
+    __slots__ = (
+        "build",
+        "enter",
+        "gid_map",
+        "hooks",
+        "namespaces",
+        "oom_score",
+        "process",
+        "trees",
+        "uid_map",
+    )
+
+    def __init__(self, spec: "dict[str, Any]", process: ProcessPlan) -> None:
+        linux = spec.get("linux") or {}
+        self.namespaces = Namespaces(linux.get("namespaces") or [])
+        self.uid_map = rootfs.id_ranges(linux.get("uidMappings"))
+        self.gid_map = rootfs.id_ranges(linux.get("gidMappings"))
+        self.oom_score: int | None = (spec.get("process") or {}).get("oomScoreAdj")
+        self.hooks: dict[str, list[dict[str, Any]]] = spec.get("hooks") or {}
+        self.trees: list[Tree] = []
+        self.build: list[Step] = []
+        self.enter: list[Step] = []
+        self.process = process
+
+    @property
+    def needs_two_clones(self) -> bool:
+        """A pid namespace below a joined user namespace can only be made from inside it."""
+        return "user" in self.namespaces.joined and "pid" in self.namespaces.new
+
+    def describe(self) -> "list[str]":
+        """The plan as lines for a person."""
+        spaces = self.namespaces
+        lines = [f"join {kind} namespace {path}" for kind, path in spaces.joined.items()]
+        lines.append(f"clone with new namespaces {' '.join(spaces.new)}")
+        if self.uid_map or self.gid_map:
+            lines.append(f"map users {self.uid_map} groups {self.gid_map}")
+        if self.oom_score is not None:
+            lines.append(f"set oom_score_adj {self.oom_score}")
+        lines += [f"{index}: {tree.describe()}" for index, tree in enumerate(self.trees)]
+        steps = (*self.build, *self.enter, *self.process.steps)
+        lines += [step.describe() for step in steps]
+        lines.append(f"execute {self.process.arguments}")
+        return lines
+
+
+def make_plan(
+    request: "SpawnRequest", features: "Features", cgroups: "tuple[CgroupMount, ...]" = ()
+) -> Plan:
+    """Plan a container's start.
+
+    Args:
+        request: the container.
+        features: what the kernel can do.
+        cgroups: how its control groups are shown (`Cgroup.mounts`).
+
+    Raises:
+        InvalidArgumentError: the spec contradicts itself or lacks what is required.
+        UnsupportedError: this host cannot do it.
+        OSError: a layer of the root is missing.
+    """
+    spec = request.spec
+    process = plan_process(spec.get("process"), spec, features)
+    plan = Plan(spec, process)
+    _check(plan, spec, features)
+    _plan_root(plan, request, features)
+    _plan_names(plan, spec)
+    _plan_tree(plan, request, cgroups)
+    plan.enter = [MoveRoot() if request.no_pivot else EnterRoot()]
+    propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
+    if propagation:
+        plan.enter.append(IsolateMounts(root_propagation(propagation)))
+    return plan
+
+
+def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
+    spaces = plan.namespaces
+    if "mount" not in spaces.new:
+        msg = "a container needs a new mount namespace"
+        raise InvalidArgumentError(msg, hint='add {"type": "mount"} to linux.namespaces')
+    if "user" in spaces.new and not features.user_namespaces:
+        msg = "this kernel has no user namespaces"
+        raise UnsupportedError(msg, hint="run the container with --userns=host")
+    if "user" in spaces.new and not (plan.uid_map and plan.gid_map):
+        raise InvalidArgumentError("a new user namespace needs uidMappings and gidMappings")
+    if (spec.get("hostname") or spec.get("domainname")) and not spaces.has("uts"):
+        raise InvalidArgumentError("hostname is set, but the container has no uts namespace")
+
+
+def _plan_root(plan: Plan, request: "SpawnRequest", features: "Features") -> None:
+    spec = request.spec
+    root = spec.get("root") or {}
+    if not root.get("path") and not request.rootfs:
+        raise InvalidArgumentError("the spec has no root.path")
+    directory = posixpath.join(request.bundle, root.get("path") or "rootfs")
+    separate = plan.namespaces.has("user")
+    if separate and request.rootfs and not features.idmapped_mounts:
+        msg = "this kernel cannot map the ids of an overlay (it needs 5.19)"
+        raise UnsupportedError(msg, hint="run the container with --userns=host")
+    word = (spec.get("linux") or {}).get("rootfsPropagation") or ""
+    kind = root_propagation(word) & ~abi.MS_REC if word else 0
+    made = rootfs.plan_root(request.rootfs, directory, mapped=separate, propagation=kind)
+    plan.trees += made.trees
+    if "user" not in plan.namespaces.new:
+        # The copy of a mount namespace for another user namespace is cut off by the kernel.
+        plan.build.append(IsolateMounts(abi.MS_SLAVE | abi.MS_REC))
+    plan.build += [MakeStage(), made.step]
+
+
+def _plan_names(plan: Plan, spec: "dict[str, Any]") -> None:
+    spaces = plan.namespaces
+    if "cgroup" in spaces.new:
+        plan.build.insert(0, MakeCgroupNamespace())
+    if "network" in spaces.new:
+        plan.build.append(LoopbackUp())
+    if spec.get("hostname"):
+        plan.build.append(SetHostname(spec["hostname"]))
+    if spec.get("domainname"):
+        plan.build.append(SetDomainname(spec["domainname"]))
+    plan.build += plan_sysctls((spec.get("linux") or {}).get("sysctl") or {}, spaces)
+
+
+def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount, ...]") -> None:
+    spec, spaces = request.spec, plan.namespaces
+    linux = spec.get("linux") or {}
+    mounts = rootfs.plan_mounts(
+        spec.get("mounts") or [],
+        request.bundle,
+        len(plan.trees),
+        cgroups,
+        cgroup_namespace="cgroup" in spaces.new,
+    )
+    plan.trees += mounts.trees
+    plan.build += mounts.steps
+    if not mounts.binds_dev:
+        make = BindDevice if spaces.has("user") else MakeDevice
+        plan.build += [make(device) for device in container_devices(linux.get("devices") or [])]
+        plan.build.append(LinkDevices())
+    if request.stdio.terminal:
+        size = (spec["process"] or {}).get("consoleSize") or {}
+        rows, columns = size.get("height") or 0, size.get("width") or 0
+        plan.build.append(MakeTerminal((rows, columns), console=not mounts.binds_dev))
+    plan.build += [MakeReadOnly(path) for path in linux.get("readonlyPaths") or ()]
+    plan.build += [Mask(path) for path in linux.get("maskedPaths") or ()]
+    if plan.process.directory != "/":
+        plan.build.append(MakeDirectory(plan.process.directory))
+    if (spec.get("root") or {}).get("readonly"):
+        plan.build.append(MakeRootReadOnly())

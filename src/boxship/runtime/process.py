@@ -1,0 +1,130 @@
+"""Decide how a process becomes what `process` of the spec says, container or exec alike."""
+
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.kernel import capabilities, seccomp
+from boxship.runtime.console import OwnStdio, UseTerminal
+from boxship.runtime.credentials import (
+    BecomeUser,
+    FindUser,
+    ForbidNewPrivileges,
+    LimitResources,
+    LoadFilter,
+    SetUmask,
+    User,
+)
+from boxship.runtime.program import ChangeDirectory, FindProgram
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.kernel.probe import Features
+    from boxship.runtime.steps import Step
+
+_UMASK = 0o022
+
+
+class ProcessPlan:
+    """What a process does inside its root, up to the program.
+
+    Attributes:
+        steps: in order.
+        arguments: the program's.
+        environment: the program's.
+        directory: its working directory.
+        limits: `(kind, soft, hard)` of resource limits; the parent raises hard ones first.
+        profile: seccomp profile to compile, empty for none.
+        init: run the program below a reaper.
+        terminal: it has a terminal.
+    """
+
+    __slots__ = (
+        "arguments",
+        "directory",
+        "environment",
+        "init",
+        "limits",
+        "profile",
+        "steps",
+        "terminal",
+    )
+
+    def __init__(self, process: "dict[str, Any]", profile: "dict[str, Any]") -> None:
+        self.arguments: list[str] = process.get("args") or []
+        self.environment = dict(
+            entry.partition("=")[::2] for entry in process.get("env") or () if "=" in entry
+        )
+        self.directory: str = process.get("cwd") or "/"
+        self.limits = tuple(
+            (limit["type"], _signed(limit["soft"]), _signed(limit["hard"]))
+            for limit in process.get("rlimits") or ()
+        )
+        self.profile = profile
+        self.init = bool(process.get("init"))
+        self.terminal = bool(process.get("terminal"))
+        self.steps: list[Step] = []
+
+
+def plan_process(
+    process: "dict[str, Any] | None", spec: "dict[str, Any]", features: "Features"
+) -> ProcessPlan:
+    """Plan a process.
+
+    Args:
+        process: OCI process object. Extensions: `user.username` (`user[:group]`),
+            `user.additionalGroupNames`, `init` (run it below a reaper).
+        spec: the container's document, for its seccomp profile.
+        features: what the kernel can do.
+
+    Raises:
+        InvalidArgumentError: something required is missing, or a capability is unknown.
+        UnsupportedError: the seccomp profile needs an agent.
+    """
+    if not process or not process.get("args"):
+        raise InvalidArgumentError("the spec has no process.args: there is nothing to run")
+    profile = (spec.get("linux") or {}).get("seccomp") or {}
+    if profile and seccomp.needs_listener(profile):
+        raise UnsupportedError("seccomp profiles with SCMP_ACT_NOTIFY are not supported yet")
+    plan = ProcessPlan(process, profile)
+    if not plan.directory.startswith("/"):
+        raise InvalidArgumentError(f"process.cwd {plan.directory!r} is not an absolute path")
+    plan.steps = _steps(plan, process, features)
+    return plan
+
+
+def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -> "list[Step]":
+    listed = process.get("capabilities") or {}
+    sets = {name: capabilities.mask(words or ()) for name, words in listed.items()}
+    user = process.get("user") or {}
+    confined = bool(process.get("noNewPrivileges"))
+    mask = user.get("umask")
+    steps: list[Step] = [UseTerminal()] if plan.terminal else []
+    steps += [FindUser(_user(user)), OwnStdio(), ChangeDirectory(plan.directory)]
+    if plan.profile and not confined:
+        # Without no_new_privs the kernel takes a filter from CAP_SYS_ADMIN only (seccomp(2)).
+        steps.append(LoadFilter())
+    steps.append(BecomeUser(sets, features.last_capability))
+    if plan.limits:
+        steps.append(LimitResources(plan.limits))
+    steps.append(SetUmask(_UMASK if mask is None else mask))
+    if confined:
+        steps.append(ForbidNewPrivileges())
+    steps.append(FindProgram(plan.arguments[0]))
+    if plan.profile and confined:
+        steps.append(LoadFilter())
+    return steps
+
+
+def _user(user: "dict[str, Any]") -> User:
+    return User(
+        user.get("username") or "",
+        user.get("uid") or 0,
+        user.get("gid") or 0,
+        tuple(user.get("additionalGids") or ()),
+        tuple(user.get("additionalGroupNames") or ()),
+    )
+
+
+def _signed(value: int) -> int:
+    """RLIM_INFINITY of the spec (2**64 - 1) as -1."""
+    return -1 if value >= 1 << 63 else value

@@ -1,0 +1,79 @@
+"""A step: something decided before the clone that the new process does after it.
+
+Steps run between fork and exec, so they follow the fork rule of `boxship.kernel.process`.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.credentials import Identity
+
+
+class Context:
+    """What the steps of one process hand on to each other.
+
+    Attributes:
+        kernel: the door to the kernel.
+        trees: descriptors of the mounts that the parent prepared, in the plan's order.
+        stage: directory that covers the bundle while the root is built, -1 before.
+        root: the container's root directory, -1 before it is mounted.
+        terminal: the program's end of its pseudo terminal, -1 without one.
+        master: the other end, -1 without one.
+        environment: environment of the program.
+        identity: who the program runs as; None before it is looked up.
+        filter: seccomp program and flags, compiled by the parent.
+        program: path of the program in the container.
+    """
+
+    __slots__ = (
+        "environment",
+        "filter",
+        "identity",
+        "kernel",
+        "master",
+        "program",
+        "root",
+        "stage",
+        "terminal",
+        "trees",
+    )
+
+    def __init__(self, kernel: "Kernel", environment: "dict[str, str]") -> None:
+        self.kernel = kernel
+        self.trees: tuple[int, ...] = ()
+        self.stage = -1
+        self.root = -1
+        self.terminal = -1
+        self.master = -1
+        self.environment = environment
+        self.identity: Identity | None = None
+        self.filter = (b"", 0)
+        self.program = ""
+
+
+class Step:
+    """One thing to do; equal to another when both say the same of themselves."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        """One line for `--debug` and for tests."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> None:
+        """Do it.
+
+        Raises:
+            BoxshipError: it cannot be done; the text is for the user.
+            KernelError: a system call failed.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))

@@ -1,0 +1,158 @@
+"""Mounts that only the host side can prepare: detached copies of host directories and files.
+
+The parent opens them with the host's rights and sets what a container may not (id mapping, flags
+that would be locked); the child only attaches them. A source path is therefore never resolved by a
+process that is confined, and never inside a container's root.
+"""
+
+import errno
+import os
+
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.kernel import KernelError, abi
+from boxship.runtime.options import MountOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.kernel.api import Kernel
+
+_NOT_MAPPABLE = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.EBUSY)
+
+
+class Tree:
+    """A copy to prepare.
+
+    Attributes:
+        source: absolute host path.
+        options: what to do to it.
+        strict: fail when ids cannot be mapped; without it the copy keeps the host's ids.
+        uid_map: own id ranges of the mount (OCI `uidMappings`); empty for the container's.
+        gid_map: the same for groups.
+    """
+
+    __slots__ = ("gid_map", "options", "source", "strict", "uid_map")
+
+    def __init__(
+        self,
+        source: str,
+        options: MountOptions,
+        *,
+        strict: bool = False,
+        uid_map: "tuple[tuple[int, int, int], ...]" = (),
+        gid_map: "tuple[tuple[int, int, int], ...]" = (),
+    ) -> None:
+        self.source = source
+        self.options = options
+        self.strict = strict
+        self.uid_map = uid_map
+        self.gid_map = gid_map
+
+    def describe(self) -> str:
+        """One line for `--debug` and for tests."""
+        words = ["recursive"] if self.options.recursive else []
+        if self.options.idmap:
+            words.append("id-mapped")
+        if self.options.set:
+            words.append(f"{self.options.set:#x}")
+        return f"clone tree {self.source}" + (f" ({', '.join(words)})" if words else "")
+
+
+def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
+    """A descriptor of the prepared copy.
+
+    Args:
+        kernel: the door to the kernel.
+        tree: what to copy.
+        userns: descriptor of the container's user namespace, -1 without one.
+
+    Raises:
+        InvalidArgumentError: the source does not exist.
+        UnsupportedError: ids must be mapped and the file system cannot.
+        KernelError: another call failed.
+    """
+    options = tree.options
+    flags = abi.OPEN_TREE_CLONE | (abi.AT_RECURSIVE if options.recursive else 0)
+    try:
+        copy = kernel.open_tree(abi.AT_FDCWD, tree.source, flags)
+    except KernelError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise
+        msg = f"cannot mount {tree.source}: no such file or directory"
+        raise InvalidArgumentError(msg) from error
+    try:
+        _prepare(kernel, tree, copy, userns)
+    except BaseException:
+        kernel.close(copy)
+        raise
+    return copy
+
+
+def _prepare(kernel: "Kernel", tree: Tree, copy: int, userns: int) -> None:
+    options = tree.options
+    if options.propagation:
+        kernel.mount_setattr(
+            copy, propagation=options.propagation, recursive=options.propagation_below
+        )
+    else:
+        kernel.mount_setattr(copy, propagation=abi.MS_PRIVATE, recursive=options.recursive)
+    if options.idmap:
+        _map_ids(kernel, tree, copy, userns)
+    if options.set_below or options.clear_below:
+        kernel.mount_setattr(
+            copy, set_=options.set_below, clear=options.clear_below, recursive=True
+        )
+    if options.set or options.clear:
+        kernel.mount_setattr(copy, set_=options.set, clear=options.clear)
+
+
+def _map_ids(kernel: "Kernel", tree: Tree, copy: int, userns: int) -> None:
+    own = -1
+    if tree.uid_map or tree.gid_map:
+        own = make_user_namespace(kernel, tree.uid_map, tree.gid_map)
+    elif userns < 0:
+        if tree.strict:
+            raise InvalidArgumentError(
+                f"cannot map ids of {tree.source}: the container has no user namespace"
+            )
+        return
+    try:
+        kernel.mount_setattr(
+            copy,
+            set_=abi.MOUNT_ATTR_IDMAP,
+            userns=own if own >= 0 else userns,
+            recursive=tree.options.idmap_below,
+        )
+    except KernelError as error:
+        if error.errno not in _NOT_MAPPABLE:
+            raise
+        if tree.strict:
+            msg = f"the file system of {tree.source} does not support id-mapped mounts"
+            raise UnsupportedError(msg, hint="run the container with --userns=host") from error
+    finally:
+        if own >= 0:
+            kernel.close(own)
+
+
+def make_user_namespace(
+    kernel: "Kernel",
+    uid_map: "tuple[tuple[int, int, int], ...]",
+    gid_map: "tuple[tuple[int, int, int], ...]",
+) -> int:
+    """A descriptor of a new user namespace with these id ranges and no process in it."""
+    pid, pidfd = kernel.clone(abi.CLONE_NEWUSER, exit_signal=17)
+    if pid == 0:
+        _sleep_until_killed()
+    try:
+        kernel.write_uid_map(pid, uid_map)
+        kernel.write_gid_map(pid, gid_map)
+        return kernel.open_file(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    finally:
+        kernel.pidfd_send_signal(pidfd, 9)
+        kernel.close(pidfd)
+        os.waitpid(pid, 0)
+
+
+def _sleep_until_killed() -> None:
+    reading, _writing = os.pipe()
+    while True:
+        os.read(reading, 1)
