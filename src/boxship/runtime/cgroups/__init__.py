@@ -7,4 +7,8 @@ a group can do is in `api.Cgroup`.
 from boxship.runtime.cgroups.hierarchies import detect, open_cgroup
 from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.runtime.cgroups.api import Cgroup as Cgroup  # noqa: PLC0414 - for annotations only
+
 __all__ = ["CgroupMount", "Hierarchies", "detect", "open_cgroup"]
