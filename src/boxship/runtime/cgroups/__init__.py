@@ -9,6 +9,6 @@ from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from boxship.runtime.cgroups.api import Cgroup as Cgroup  # noqa: PLC0414 - for annotations only
+    from boxship.runtime.cgroups.api import Cgroup as Cgroup
 
 __all__ = ["CgroupMount", "Hierarchies", "detect", "open_cgroup"]
