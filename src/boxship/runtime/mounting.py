@@ -63,15 +63,15 @@ class IsolateMounts(Step):
 
 
 class MakeStage(Step):
-    """Cover the working directory, which is the bundle, with a tmpfs to build the root in.
+    """Cover the working directory, which the parent chose, with a tmpfs to build the root in.
 
-    Done by empty path: a mapped root may not be allowed to search the bundle's directory.
+    Done by empty path: a mapped root may not be allowed to search that directory.
     """
 
     __slots__ = ()
 
     def describe(self) -> str:
-        return "mount a tmpfs as stage over the bundle"
+        return "mount a tmpfs as stage"
 
     def execute(self, context: Context) -> None:
         kernel = context.kernel
@@ -103,26 +103,21 @@ class MountOverlay(Step):
     """Mount an overlay as the root, from inside the user namespace that is to write to it.
 
     Attributes:
-        base: host directory that the option's paths are relative to; empty when they name trees.
         trees: names below the stage to attach prepared trees at, by index.
         data: mount options with relative paths, which keep a stack of 127 layers within the page
             that the kernel allows.
         read_only: there is no upper directory.
     """
 
-    __slots__ = ("base", "data", "read_only", "trees")
+    __slots__ = ("data", "read_only", "trees")
 
-    def __init__(
-        self, data: str, *, base: str = "", trees: "tuple[str, ...]" = (), read_only: bool = False
-    ) -> None:
+    def __init__(self, data: str, trees: "tuple[str, ...]", *, read_only: bool) -> None:
         self.data = data
-        self.base = base
         self.trees = trees
         self.read_only = read_only
 
     def describe(self) -> str:
-        place = f"in {self.base}" if self.base else f"over trees {', '.join(self.trees)}"
-        return f"mount overlay as root {place}: {self.data}"
+        return f"mount overlay of trees {' '.join(self.trees)} as root: {self.data}"
 
     def execute(self, context: Context) -> None:
         kernel, stage = context.kernel, context.stage
@@ -130,12 +125,7 @@ class MountOverlay(Step):
             kernel.make_subdirectory(stage, name, 0o700)
             kernel.move_mount(context.trees[index], stage, name)
         flags = abi.MS_RDONLY if self.read_only else 0
-        if self.base:
-            kernel.change_directory(self.base)
-            kernel.mount("overlay", f"/proc/self/fd/{stage}/root", "overlay", flags, self.data)
-            kernel.enter_directory(stage)
-        else:
-            kernel.mount("overlay", "root", "overlay", flags, self.data)
+        kernel.mount("overlay", "root", "overlay", flags, self.data)
         context.root = kernel.open_file("root", os.O_PATH | os.O_DIRECTORY)
 
 

@@ -116,10 +116,6 @@ def _plan_overlay(mount: "RootMount", *, mapped: bool) -> RootPlan:
         raise InvalidArgumentError("an overlay root needs a lowerdir")
     read_only = not layers.upper or "ro" in mount.options
     paths = [*layers.lower, *filter(None, (layers.upper, layers.work))]
-    if layers.base and not mapped:
-        names = {path: posixpath.relpath(path, layers.base) for path in paths}
-        step = MountOverlay(layers.data(names), base=layers.base, read_only=read_only)
-        return RootPlan([], step)
     if layers.base:
         sources = {layers.base: "l"}
     else:
@@ -128,7 +124,7 @@ def _plan_overlay(mount: "RootMount", *, mapped: bool) -> RootPlan:
         if layers.upper:
             sources[posixpath.commonpath((layers.upper, layers.work))] = "u"
     names = {path: _renamed(path, sources) for path in paths}
-    step = MountOverlay(layers.data(names), trees=tuple(sources.values()), read_only=read_only)
+    step = MountOverlay(layers.data(names), tuple(sources.values()), read_only=read_only)
     return RootPlan([Tree(source, _mapped(mapped), strict=True) for source in sources], step)
 
 

@@ -5,6 +5,7 @@ what it learned about the machine.
 """
 
 import os
+import posixpath
 import sys
 
 from boxship.errors import InternalError, NotFoundError
@@ -138,7 +139,7 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
     try:
         birth, directory = _birth(kernel, theirs, request, plan.process, cgroup)
         joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
-        with Position(kernel, request.bundle, joined):
+        with Position(kernel, _stage_place(request), joined):
             if "user" in plan.namespaces.joined:
                 pid, pidfd = _clone_inside(kernel, request, plan, birth, directory)
             else:
@@ -154,6 +155,13 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
         close_all(kernel, joined)
     warnings = set_up(kernel, ours, pid, plan.process, plan)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
+
+
+def _stage_place(request: SpawnRequest) -> str:
+    """A directory that the child may cover: nothing in it is looked up by the child."""
+    path = (request.spec.get("root") or {}).get("path") or ""
+    directory = posixpath.join(request.bundle, path)
+    return directory if os.path.isdir(directory) else request.bundle  # noqa: PTH112 - slow
 
 
 def _birth(

@@ -15,7 +15,7 @@ class Context:
     Attributes:
         kernel: the door to the kernel.
         trees: descriptors of the mounts that the parent prepared, in the plan's order.
-        stage: directory that covers the bundle while the root is built, -1 before.
+        stage: directory in which the root is built, -1 before.
         root: the container's root directory, -1 before it is mounted.
         terminal: the program's end of its pseudo terminal, -1 without one.
         master: the other end, -1 without one.
