@@ -1,0 +1,47 @@
+# The commands of this project. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+# Given to pytest: `make test ARGS="tests/unit -k cgroup"`.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages test demo lint format clean
+
+help:
+	@echo "make setup    install what is missing, and boxship into $(VENV)"
+	@echo "make demo     build an image, ship it, run it: the whole voyage (root)"
+	@echo "make test     set up, then run every check and test (root for most of them)"
+	@echo "make lint     only the checks: layers, types, style, sizes"
+	@echo "make format   format the code"
+	@echo "make clean    remove what setup and tests made in this directory"
+
+setup: packages $(STAMP)
+
+packages:
+	@.ci/packages run
+
+# Editable, so that only a change of the dependencies has to install again.
+$(STAMP): pyproject.toml
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+test: setup
+	@.ci/packages test
+	@$(VENV)/bin/python -m pytest --quiet --run-slow --fail-on-leaks $(ARGS)
+
+demo: setup
+	@.ci/packages demo
+	@demo/run
+
+lint: $(STAMP)
+	@$(VENV)/bin/python -m pytest --quiet --run-slow tests/meta
+
+format: $(STAMP)
+	@$(VENV)/bin/ruff check --quiet --fix-only src tests
+	@$(VENV)/bin/ruff format --quiet src tests
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench/out
