@@ -4,17 +4,14 @@ Trees are walked by directory descriptors, never through a symbolic link, so tha
 changes its tree meanwhile cannot make the walk leave it.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from boxship.errors import ConflictError
-from boxship.model.digest import Digest
-from boxship.storage.diff.codec import Compression, encoder
+from boxship.storage.diff.codec import Compression
 from boxship.storage.diff.headers import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -25,7 +22,8 @@ from boxship.storage.diff.headers import (
     SYMLINK,
     Extent,
 )
-from boxship.storage.diff.writer import END_OF_ARCHIVE, Facts, header, padding, sparse_header
+from boxship.storage.diff.stream import Packed, Sink, TarStream
+from boxship.storage.diff.writer import Facts, header, padding, sparse_header
 
 _CHUNK = 1 << 20
 # Smaller holes compress well, and not every reader of tar knows sparse files.
@@ -46,28 +44,6 @@ _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Sink(Protocol):
-    """Where a stream goes: a file, a pipe, an `Ingest`."""
-
-    def write(self, data: bytes, /) -> object: ...
-
-
-class Packed(NamedTuple):
-    """What was written.
-
-    Attributes:
-        diff_id: digest of the tar stream.
-        digest: digest of what went to the sink.
-        size: bytes that went to the sink.
-        entries: how many entries; 1 is a layer that changes nothing but perhaps its root.
-    """
-
-    diff_id: Digest
-    digest: Digest
-    size: int
-    entries: int
-
-
 def write_layer(
     upper: Path, out: Sink, *, compression: Compression = "gzip", clamp: int | None = None
 ) -> Packed:
@@ -75,16 +51,16 @@ def write_layer(
 
     Args:
         upper: `SnapshotStore.upper`, or a layer's tree.
-        out: takes the stream as it is made; it is not closed.
+        out: takes the stream as it is made, perhaps in another thread; it is not closed.
         compression: how to compress on the way out.
         clamp: no entry is newer than this (seconds since 1970), for reproducible builds.
 
     Raises:
         ConflictError: a file changed while it was read.
     """
-    stream = _Stream(out, compression)
-    _Packer(stream, overlay=True, clamp=clamp).pack(upper, b".")
-    return stream.finish()
+    with TarStream(out, compression) as stream:
+        _Packer(stream, overlay=True, clamp=clamp).pack(upper, b".")
+        return stream.finish()
 
 
 def write_tree(
@@ -101,60 +77,15 @@ def write_tree(
     Raises:
         ConflictError: a file changed while it was read.
     """
-    stream = _Stream(out, compression)
-    _Packer(stream, overlay=False, clamp=None).pack(root, os.fsencode(name))
-    return stream.finish()
-
-
-class _Stream:
-    """Digest, compress, digest, in one pass and in large pieces."""
-
-    def __init__(self, out: Sink, compression: Compression) -> None:
-        self._out = out
-        self._encoder = encoder(compression)
-        self._plain = hashlib.sha256()
-        self._packed = hashlib.sha256()
-        self._pending = bytearray()
-        self._size = 0
-        self._entries = 0
-
-    def begin(self, head: bytes) -> None:
-        self._entries += 1
-        self.write(head)
-
-    def write(self, data: bytes) -> None:
-        self._pending += data
-        if len(self._pending) >= _CHUNK:
-            self._flush()
-
-    def finish(self) -> Packed:
-        self.write(END_OF_ARCHIVE)
-        self._flush()
-        self._emit(self._encoder.flush())
-        return Packed(
-            Digest("sha256:" + self._plain.hexdigest()),
-            Digest("sha256:" + self._packed.hexdigest()),
-            self._size,
-            self._entries,
-        )
-
-    def _flush(self) -> None:
-        data = bytes(self._pending)
-        self._pending.clear()
-        self._plain.update(data)
-        self._emit(self._encoder.compress(data))
-
-    def _emit(self, data: bytes) -> None:
-        if data:
-            self._packed.update(data)
-            self._size += len(data)
-            self._out.write(data)
+    with TarStream(out, compression) as stream:
+        _Packer(stream, overlay=False, clamp=None).pack(root, os.fsencode(name))
+        return stream.finish()
 
 
 class _Packer:
     """Walks one tree in the order of names."""
 
-    def __init__(self, stream: _Stream, *, overlay: bool, clamp: int | None) -> None:
+    def __init__(self, stream: TarStream, *, overlay: bool, clamp: int | None) -> None:
         self._stream = stream
         self._overlay = overlay
         self._clamp = clamp
