@@ -25,11 +25,22 @@ class Command:
         least: fewest positional arguments.
         most: most positional arguments; None for any number.
         interspersed: whether flags may come after arguments.
+        raw: whether all words go to the action unread (`daemon` has a parser of its own).
     """
 
-    __slots__ = ("action", "flags", "interspersed", "least", "most", "name", "summary", "usage")
+    __slots__ = (
+        "action",
+        "flags",
+        "interspersed",
+        "least",
+        "most",
+        "name",
+        "raw",
+        "summary",
+        "usage",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what describes a command
         self,
         usage: str,
         summary: str,
@@ -38,6 +49,7 @@ class Command:
         *,
         args: "tuple[int, int | None]" = (0, None),
         interspersed: bool = True,
+        raw: bool = False,
     ) -> None:
         self.name = ""
         self.usage = usage
@@ -46,6 +58,7 @@ class Command:
         self.flags = (*flags, Flag("help", "bool", "Print usage"))
         self.least, self.most = args
         self.interspersed = interspersed
+        self.raw = raw
 
     def check(self, parsed: Parsed) -> None:
         """Check the number of arguments.

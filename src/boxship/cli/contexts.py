@@ -86,8 +86,8 @@ def _unreadable(error: OSError) -> None:
 def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     try:
         info = archive.gettarinfo(directory / name, arcname=name)
-        if info is None:
-            return  # A socket: it has no place in an archive.
+        if not isinstance(info, tarfile.TarInfo):
+            return  # A socket: it has no place in an archive, says tarfile by giving None.
         info.uid = info.gid = 0
         info.uname = info.gname = ""
         if not info.isreg():

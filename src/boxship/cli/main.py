@@ -80,6 +80,8 @@ def _run(words: "list[str]") -> int:
 
 def _dispatch(command: "Command", options: "Parsed", words: "list[str]") -> int:
     try:
+        if command.raw:
+            words = ["--", *words]
         parsed = parse(command.flags, words, interspersed=command.interspersed)
         if parsed.flag("help"):
             sys.stdout.write(command.help())

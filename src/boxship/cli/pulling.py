@@ -14,6 +14,7 @@ class StreamError(BoxshipError):
     """A failure the engine reported after its answer had begun."""
 
     kind = "stream"
+    exit_code = 1
 
 
 def pull(

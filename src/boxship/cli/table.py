@@ -76,6 +76,7 @@ _IMAGE = "build history import inspect load pull push save tag"
 COMMANDS |= {f"container {name}": COMMANDS[name] for name in _CONTAINER.split()}
 COMMANDS |= {"container ls": "ps", "container list": "ps", "container ps": "ps"}
 COMMANDS |= {f"image {name}": COMMANDS[name] for name in _IMAGE.split()}
+COMMANDS |= {"image inspect": "image_inspect", "container inspect": "container_inspect"}
 COMMANDS |= {"image ls": "images", "image list": "images", "image rm": "rmi", "image remove": "rmi"}
 COMMANDS |= {"network list": "network_ls", "network remove": "network_rm"}
 COMMANDS |= {"volume list": "volume_ls", "volume remove": "volume_rm"}

@@ -7,13 +7,14 @@ from boxship.cli.flags import Flag, Parsed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from boxship.cli.app import App
+    from boxship.client.connection import Query
 
 
 def logs(app: "App", parsed: Parsed) -> int:
     """Print the output."""
     name = parsed.args[0]
     tty = app.call("GET", f"/containers/{name}/json")["Config"]["Tty"]
-    query = {
+    query: Query = {
         "stdout": True,
         "stderr": True,
         "follow": parsed.flag("follow"),

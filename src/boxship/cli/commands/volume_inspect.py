@@ -1,0 +1,23 @@
+"""`boxship volume inspect`: everything about volumes."""
+
+from boxship.cli.command import Command
+from boxship.cli.commands.inspect import show
+from boxship.cli.flags import Flag, Parsed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from boxship.cli.app import App
+
+
+def inspect(app: "App", parsed: Parsed) -> int:
+    """Print documents; 1 when one was not found."""
+    return show(app, parsed, ("volume",))
+
+
+COMMAND = Command(
+    "[OPTIONS] VOLUME [VOLUME...]",
+    "Display detailed information on one or more volumes",
+    inspect,
+    (Flag("format", "text", "Format output using a template, or json", short="f"),),
+    args=(1, None),
+)
