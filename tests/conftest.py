@@ -91,7 +91,9 @@ def _mounts() -> set[str]:
 
 def _cgroups() -> set[str]:
     root = Path("/sys/fs/cgroup")
-    return {str(path) for depth in ("*", "*/*", "*/*/*") for path in root.glob(f"{depth}/{_NAME}*")}
+    found = {path for depth in ("*", "*/*", "*/*/*") for path in root.glob(f"{depth}/{_NAME}*")}
+    # The parent that all containers share may stay while it is empty.
+    return {str(path) for path in found if path.name != _NAME or any(path.glob("*/"))}
 
 
 def _links() -> set[str]:
