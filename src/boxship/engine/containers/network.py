@@ -24,7 +24,6 @@ INTERFACE_SYSCTLS = ("net.ipv4.conf.eth", "net.ipv6.conf.eth", "net.ipv4.neigh.e
 """Settings of interfaces, which exist only when the networks are joined."""
 
 DEFAULT_NETWORK = "bridge"
-_SHORT = 12
 _PSEUDO = ("host", "none")
 
 
@@ -84,7 +83,7 @@ def reserve_networks(
     sandbox = sandbox_of(container)
     for name, request in container.host.networks.items():
         wish = _with_mac(container, request, first=not endpoints)
-        endpoint = context.networks.reserve(sandbox, name, wish, aliases_of(container))
+        endpoint = context.networks.reserve(sandbox, name, wish)
         endpoints[endpoint.network_name] = endpoint
         undo.push_async_callback(context.networks.leave, container.id, endpoint)
     if container.host.dns:
@@ -115,7 +114,7 @@ async def join(
 ) -> Endpoint:
     """Connect a network namespace to one network and tell it."""
     sandbox = sandbox_of(container, namespace)
-    endpoint = await context.networks.join(sandbox, network_id, request, aliases_of(container))
+    endpoint = await context.networks.join(sandbox, network_id, request)
     _tell(context, "connect", endpoint, container.id)
     return endpoint
 
@@ -146,11 +145,6 @@ def sandbox_of(container: Container, namespace: int = -1) -> Sandbox:
         if name.startswith(INTERFACE_SYSCTLS)
     }
     return Sandbox(container.id, container.name, container.config.hostname, namespace, sysctls)
-
-
-def aliases_of(container: Container) -> tuple[str, ...]:
-    """Names that Docker adds on user networks."""
-    return (container.id[:_SHORT],)
 
 
 def _with_mac(container: Container, request: EndpointRequest, *, first: bool) -> EndpointRequest:
