@@ -2,12 +2,15 @@
 
 from boxship.builder.assembly import Assembly, begin
 from boxship.builder.convert import Options, Plan, StagePlan, convert
-from boxship.builder.dockerfile import lint, parse
+from boxship.builder.dockerfile.lint import lint
+from boxship.builder.dockerfile.parser import parse
 from boxship.builder.narration import Narrator
 from boxship.builder.request import BuildRequest
 from boxship.builder.solver import Solver
 from boxship.builder.source import read_dockerfile, read_ignore
-from boxship.builder.worker import FileHelper, Job, Limits
+from boxship.builder.worker.executor import Limits
+from boxship.builder.worker.helper import FileHelper
+from boxship.builder.worker.setting import Job
 from boxship.errors import NotFoundError
 from boxship.image.service import ImageService
 from boxship.model.digest import Digest, chain_id

@@ -14,7 +14,11 @@ from boxship.builder.convert import Plan
 from boxship.builder.narration import Narrator, Output
 from boxship.builder.request import BuildRequest
 from boxship.builder.solver import BuildCache, Clock, Solver
-from boxship.builder.worker import CacheLocks, Executor, FileHelper, SnapshotWorker, Stores
+from boxship.builder.worker.executor import Executor
+from boxship.builder.worker.helper import FileHelper
+from boxship.builder.worker.run_mounts import CacheLocks
+from boxship.builder.worker.setting import Stores
+from boxship.builder.worker.worker import SnapshotWorker
 from boxship.errors import InvalidArgumentError, NotFoundError
 from boxship.image.service import ImageService
 from boxship.model.image import Image
@@ -96,8 +100,7 @@ class BuildService:
         narrator = Narrator(output)
         with self._stores.images.leases.hold() as lease:
             build = Build(self._stores.images, request, narrator, lease)
-            plan = await build.plan()
-            assembly = await self._solve(build, plan)
+            plan, assembly = await self._solve(build)
             image = await self._enter(assembly)
             narrator.built(image.id)
             for tag in tags:
@@ -133,12 +136,14 @@ class BuildService:
         layers = {e.layer.descriptor.digest: e.layer for e in self._cache.entries() if e.layer}
         return sum(layer.descriptor.size for layer in layers.values())
 
-    async def _solve(self, build: Build, plan: Plan) -> Assembly:
+    async def _solve(self, build: Build) -> tuple[Plan, Assembly]:
         token = os.urandom(8).hex()
         helper = FileHelper(self._temporary / token)
         helper.scratch.mkdir(mode=0o700)
         try:
+            # It gets ready while the Dockerfile is read.
             await asyncio.to_thread(helper.start)
+            plan = await build.plan()
             worker = SnapshotWorker(self._worker_stores, build.job(token, helper), self._locks)
             solver = Solver(
                 plan.graph,
@@ -147,7 +152,7 @@ class BuildService:
                 self._clock,
                 use_cache=not build.request.no_cache,
             )
-            return await build.solve(plan, solver)
+            return plan, await build.solve(plan, solver)
         finally:
             helper.stop()
             await asyncio.to_thread(delete_tree, helper.scratch)

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from boxship.builder.dockerfile import parse_ignore
+from boxship.builder.dockerfile.ignore import parse_ignore
 from boxship.builder.request import BuildRequest
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import safepath

@@ -30,10 +30,8 @@ async def copy(state: StageState, instruction: i.Copy, origin: Origin) -> None:
     """Convert a COPY or ADD."""
     others = (await origin(instruction.origin, instruction.line),) if instruction.origin else ()
     add = instruction if isinstance(instruction, i.Add) else None
-    sources = [
-        _source(state.expand(path, instruction.line), 1 if others else CONTEXT, instruction)
-        for path in instruction.sources
-    ]
+    paths = [state.expand(path, instruction.line) for path in instruction.sources]
+    sources = [_source(path, 1 if others else CONTEXT, instruction) for path in paths]
     sources += _heredocs(state, instruction)
     destination = state.expand(instruction.destination, instruction.line)
     operation = Copy(
@@ -47,7 +45,8 @@ async def copy(state: StageState, instruction: i.Copy, origin: Origin) -> None:
         unpack_remote=add is not None and add.unpack is True,
         keyword="ADD" if add is not None else "COPY",
     )
-    state.file_step(operation, _history(instruction, operation, destination), others=others)
+    names = [*paths, *(f"<<{heredoc.name}" for heredoc in instruction.heredocs), destination]
+    state.file_step(operation, _history(instruction, operation, names), others=others)
 
 
 def work_directory(state: StageState, instruction: i.Workdir) -> None:
@@ -111,16 +110,8 @@ def _mode(text: str, line: int) -> int | None:
     return int(text, 8)
 
 
-def _history(instruction: i.Copy, operation: Copy, destination: str) -> str:
+def _history(instruction: i.Copy, operation: Copy, names: list[str]) -> str:
     flags = [f"--from={instruction.origin}"] if instruction.origin else []
     flags += [f"--chown={operation.owner}"] if operation.owner else []
     flags += [f"--chmod={operation.mode:04o}"] if operation.mode is not None else []
-    names = [
-        source.path
-        if isinstance(source, TreeSource)
-        else source.url
-        if isinstance(source, RemoteSource)
-        else f"<<{source.name}"
-        for source in operation.sources
-    ]
-    return " ".join([operation.keyword, *flags, *names, destination])
+    return " ".join([operation.keyword, *flags, *names])

@@ -40,6 +40,7 @@ from boxship.builder.worker.files.stubs import remove_stubs
 from boxship.builder.worker.files.target import Target
 from boxship.builder.worker.files.tree import Tree
 from boxship.errors import BoxshipError
+from boxship.model.mount import Mount
 from boxship.storage.content.store import ContentStore
 from boxship.storage.diff.pack import write_layer
 from boxship.storage.space import FULL
@@ -121,9 +122,18 @@ class Helper:
                 target=root.path,
                 keyword=request.keyword,
             )
-            copier = Copier(Target(root.descriptor), rules)
+            upper = _upper(request.target)
+            # With one source nothing can want to look at what was left.
+            defer = upper is not None and len(request.sources) == 1
+            copier = Copier(Target(root.descriptor), rules, defer=defer)
             for source in request.sources:
                 self._copy_one(copier, source)
+        if upper is not None:
+            descriptor = os.open(upper, os.O_PATH | os.O_DIRECTORY)
+            try:
+                copier.write_deferred(descriptor)
+            finally:
+                os.close(descriptor)
         return Text("")
 
     def _copy_one(self, copier: Copier, source: TreeFiles | InlineFile | FetchedFile) -> None:
@@ -156,3 +166,11 @@ class Helper:
             remove_stubs(upper, lower, request.stubs)
         finally:
             os.close(upper)
+
+
+def _upper(mount: Mount) -> str | None:
+    """Where an overlay mount puts what is written to it."""
+    for option in mount.options:
+        if option.startswith("upperdir="):
+            return option.removeprefix("upperdir=")
+    return None

@@ -105,10 +105,13 @@ class Target:
         """Copy content and extended attributes of an open file to a new one."""
         copy_xattrs(source, target)
         if size <= _SMALL:
+            # A read that comes up short of what was asked has met the end.
             data = os.read(source, _SMALL + 1)
-            while data:
-                data = data[os.write(target, data) :] or os.read(source, _SMALL)
-            return
+            if len(data) <= _SMALL:
+                while data:
+                    data = data[os.write(target, data) :]
+                return
+            os.lseek(source, 0, os.SEEK_SET)
         _copy_range(source, target)
 
     def special(self, parent: int, name: str, facts: os.stat_result, mode: int) -> None:

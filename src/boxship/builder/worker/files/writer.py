@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from boxship.builder.worker.files.target import Target
 from boxship.builder.worker.files.tree import Entry
-from boxship.errors import InvalidArgumentError
 from boxship.kernel import safepath
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -131,8 +130,6 @@ class DirectoryWriter:
             return
         source = os.open(entry.name, _READ, dir_fd=entry.parent)
         try:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                raise InvalidArgumentError(f"{entry.path} changed while it was copied")
             write_file(self._target, source, (parent, entry.name), entry.facts, self._style)
         finally:
             os.close(source)
