@@ -62,6 +62,13 @@ def test_whiteouts_and_opaque_directories(layered, inside, user_namespace, volat
 
 
 @BOTH
+def test_a_volatile_snapshot_can_be_mounted_again(layered, inside, user_namespace) -> None:
+    for mounts in (layered.prepare("box", TOP, volatile=True), None):
+        again = mounts or layered.mounts("box", volatile=True)
+        inside(command(again, "m") + "ls m; umount m", user_namespace=user_namespace)
+
+
+@BOTH
 def test_views(layered, inside, user_namespace) -> None:
     layered.prepare("box", TOP)
     for mounts in (layered.view(TOP), layered.mounts("box", read_only=True)):

@@ -132,3 +132,14 @@ def test_a_record_costs_little(records: Records) -> None:
         records.update(str(number), b"y" * 4000)
         records.delete(str(number))
     assert (time.perf_counter() - begin) / (3 * rounds) < 0.002
+
+
+def test_the_log_stays_short(database: Database, records: Records, tmp_path: Path) -> None:
+    for number in range(2000):
+        records.put("one", None, b"%d" % number * 1000)
+    database.close()
+    again = Database(tmp_path / "boxship.db")
+    assert Records(again, "containers").get("one").body == b"1999" * 1000
+    again.close()
+    # Without checkpoints it would hold all 2000 versions: 16 MB.
+    assert (tmp_path / "boxship.db").stat().st_size < 1_000_000

@@ -183,7 +183,14 @@ def test_a_crash_leaves_no_half_made_layer(store: SnapshotStore, tmp_path: Path)
 
 
 def test_directory_names_that_overlay_cannot_take(tmp_path: Path) -> None:
-    store = SnapshotStore(tmp_path / "with:colon")
-    add_layer(store, BASE, None, "a")
     with pytest.raises(InvalidArgumentError, match="colon"):
-        store.prepare("box", BASE)
+        SnapshotStore(tmp_path / "with:colon")
+
+
+def test_a_discarded_layer_is_gone_from_every_stack(store: SnapshotStore) -> None:
+    add_layer(store, BASE, None, "a")
+    add_layer(store, TOP, BASE, "b")
+    assert len(store.layers(TOP)) == 2
+    store.discard(TOP)
+    with pytest.raises(NotFoundError, match=TOP):
+        store.layers(TOP)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from boxship.errors import ExhaustedError, InternalError, UnsupportedError
+from boxship.log import warn
 from boxship.storage.space import exhausted
 
 # Each script moves the schema up by one version; they are only ever appended to.
@@ -27,6 +28,9 @@ _RECORD_TABLE = (
 )
 _MIGRATIONS: tuple[str, ...] = ("\n".join(_RECORD_TABLE.format(name=name) for name in _TABLES),)
 
+# About a megabyte of log.
+_STATEMENTS = 300
+
 Value = str | bytes | int | None
 
 
@@ -37,6 +41,9 @@ class Database:
     milliseconds). A crash of the daemon loses nothing; a power cut may lose the last commits but
     never damages the file, and what they described (processes, mounts) is lost with it.
 
+    SQLite moves the log into the file within an unlucky commit, which then waits 10 ms and more
+    for the disk; here a thread does it.
+
     Raises:
         UnsupportedError: the file was written by a newer version.
         InternalError: the file is not a database or is damaged.
@@ -46,6 +53,8 @@ class Database:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._statements = 0
+        self._checkpoint: threading.Thread | None = None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._connection = sqlite3.connect(
@@ -53,6 +62,7 @@ class Database:
             )
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("PRAGMA wal_autocheckpoint=0")
             self._migrate()
         except sqlite3.DatabaseError as failure:
             raise InternalError(f"cannot open database {path}: {failure}") from failure
@@ -101,7 +111,11 @@ class Database:
         """
         try:
             with self._lock:
-                return self._connection.execute(statement, values).fetchall()
+                rows = self._connection.execute(statement, values).fetchall()
+                self._statements += 1
+                if self._statements >= _STATEMENTS and self._checkpoint is None:
+                    self._start_checkpoint()
+                return rows
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as failure:
@@ -112,6 +126,29 @@ class Database:
             return exhausted(f"a record in {self._path}")
         return InternalError(f"database {self._path} failed: {failure}")
 
+    def _start_checkpoint(self) -> None:
+        self._statements = 0
+        self._checkpoint = threading.Thread(target=self._run_checkpoint, name="checkpoint")
+        self._checkpoint.daemon = True
+        self._checkpoint.start()
+
+    def _run_checkpoint(self) -> None:
+        """Move the log into the file, by a connection of its own: writers go on meanwhile."""
+        try:
+            connection = sqlite3.connect(self._path)
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            finally:
+                connection.close()
+        except sqlite3.Error as failure:
+            warn(f"cannot shorten the log of database {self._path}: {failure}")
+        finally:
+            self._checkpoint = None
+
     def close(self) -> None:
+        """Close the file; its log is moved into it."""
+        checkpoint = self._checkpoint
+        if checkpoint is not None:
+            checkpoint.join()
         with self._lock:
             self._connection.close()

@@ -1,6 +1,7 @@
 """Committed layers: directories that appear whole and never change."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -8,7 +9,7 @@ from typing import Self
 
 from boxship.errors import ConflictError, InternalError, NotFoundError
 from boxship.storage.snapshots.names import short_name
-from boxship.storage.trees import Trash, make_directory, replace_text
+from boxship.storage.trees import Trash, make_directory
 
 
 class LayerDirectory:
@@ -18,6 +19,9 @@ class LayerDirectory:
         self._layers = root / "l"
         self._staging = root / "staging"
         self._trash = trash
+        # Layers never change, so a stack is read once: a container's start asks for it twice.
+        self._stacks: dict[str, tuple[Path, ...]] = {}
+        self._lock = threading.Lock()
         self._layers.mkdir(parents=True, exist_ok=True, mode=0o711)
         # What a crash left behind.
         trash.put(self._staging)
@@ -52,6 +56,13 @@ class LayerDirectory:
         Raises:
             NotFoundError: one of them does not exist.
         """
+        with self._lock:
+            known = self._stacks.get(name)
+            if known is None:
+                known = self._stacks[name] = self._read_stack(name)
+            return known
+
+    def _read_stack(self, name: str) -> tuple[Path, ...]:
         trees: list[Path] = []
         below: str | None = name
         while below is not None:
@@ -83,9 +94,9 @@ class LayerDirectory:
         Raises:
             ConflictError: another layer's chain id begins with the same 64 bits.
         """
-        replace_text(directory / "chain", name)
+        (directory / "chain").write_text(name)
         if parent is not None:
-            replace_text(directory / "parent", parent)
+            (directory / "parent").write_text(parent)
         place = self._place(name)
         try:
             directory.rename(place)
@@ -100,7 +111,9 @@ class LayerDirectory:
                 ) from taken
 
     def discard(self, name: str) -> bool:
-        return self.exists(name) and self._trash.put(self._place(name))
+        with self._lock:
+            self._stacks.clear()
+            return self.exists(name) and self._trash.put(self._place(name))
 
     def abandon(self, directory: Path) -> None:
         self._trash.put(directory)

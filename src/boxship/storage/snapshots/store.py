@@ -35,14 +35,14 @@ from boxship.model.mount import Mount
 from boxship.storage.snapshots.layers import LayerDirectory, Stage
 from boxship.storage.snapshots.names import check_key
 from boxship.storage.snapshots.usage import Usage, tree_usage
-from boxship.storage.trees import Trash, make_directory, replace_text
+from boxship.storage.trees import Trash, delete_tree, make_directory
 
 
 class SnapshotStore:
     """Committed layers and active snapshots under one directory. Safe to use from any thread."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = _check_root(root)
         self._active = root / "active"
         self._trash = Trash(root / "trash")
         self._layers = LayerDirectory(root, self._trash)
@@ -73,7 +73,7 @@ class SnapshotStore:
             make_directory(staging / "fs", like=lower[0] if lower else None)
             make_directory(staging / "work")
             if parent:
-                replace_text(staging / "parent", parent)
+                (staging / "parent").write_text(parent)
             staging.rename(place)
         except BaseException:
             self._trash.put(staging)
@@ -91,6 +91,7 @@ class SnapshotStore:
         place = self._existing(key)
         parent = self._parent_of(place)
         lower = self._layers.stack(parent) if parent else ()
+        _forget_volatile(place / "work")
         return self._overlay(place, lower, read_only=read_only, volatile=volatile)
 
     def view(self, parent: str) -> tuple[Mount, ...]:
@@ -237,10 +238,23 @@ def _read_only(trees: tuple[Path, ...]) -> tuple[Mount, ...]:
 
 
 def _joined(trees: tuple[Path, ...]) -> str:
-    for tree in trees:
-        if any(character in str(tree) for character in ":,\\"):
-            raise InvalidArgumentError(
-                f"snapshot directory {tree} holds a character that overlay cannot take",
-                hint="choose a --data-root without colon, comma and backslash",
-            )
     return ":".join(map(str, trees))
+
+
+def _check_root(root: Path) -> Path:
+    if any(character in str(root) for character in ":,\\"):
+        raise InvalidArgumentError(
+            f"snapshot directory {root} holds a character that overlay cannot take",
+            hint="choose a --data-root without colon, comma and backslash",
+        )
+    return root
+
+
+def _forget_volatile(work: Path) -> None:
+    """Let an upper directory that was mounted `volatile` be mounted again.
+
+    Overlay leaves a mark and refuses it, because a crash of the host may have lost data (kernel
+    5.10, Documentation/filesystems/overlayfs.rst, "Volatile mount"). Without a crash nothing is
+    lost, and snapshots mounted so are those that a crash may take.
+    """
+    delete_tree(work / "work" / "incompat")
