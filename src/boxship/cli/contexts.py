@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import tarfile
 from pathlib import Path
 
@@ -85,9 +86,9 @@ def _unreadable(error: OSError) -> None:
 
 def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
     try:
+        if stat.S_ISSOCK((directory / name).lstat().st_mode):
+            return  # A socket has no place in an archive.
         info = archive.gettarinfo(directory / name, arcname=name)
-        if not isinstance(info, tarfile.TarInfo):
-            return  # A socket: it has no place in an archive, says tarfile by giving None.
         info.uid = info.gid = 0
         info.uname = info.gname = ""
         if not info.isreg():

@@ -8,14 +8,15 @@ from boxship.cli.flags import Parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from boxship.cli.app import App
 
 
-def daemon(_app: "App", parsed: Parsed) -> int:
+def daemon(_app: "App", parsed: Parsed) -> "NoReturn":
     """Become the daemon: its flags are its own to read."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "boxship.daemon", *parsed.args])  # noqa: S606
-    return 1
 
 
 COMMAND = Command(
