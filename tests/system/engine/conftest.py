@@ -171,15 +171,16 @@ class Rig:
 
     async def read_all(self, ref: str, **request: Any) -> bytes:
         session = await self.engine.containers.attach(ref, AttachRequest(**request))
-        return await drain(session)
+        return await self.drain(session)
 
-
-async def drain(session: Any) -> bytes:
-    pieces = []
-    while piece := await session.read():
-        pieces.append(piece)
-    session.close()
-    return b"".join(pieces)
+    @staticmethod
+    async def drain(session: Any) -> bytes:
+        """Everything until the end of a session, which is closed."""
+        pieces = []
+        while piece := await session.read():
+            pieces.append(piece)
+        session.close()
+        return b"".join(pieces)
 
 
 def _everything() -> Any:

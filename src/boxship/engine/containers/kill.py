@@ -32,7 +32,7 @@ async def deliver(context: Context, entry: Entry, number: int) -> None:
     """Send the signal and tell it; a process that just ended is no failure."""
     try:
         await context.supervisor.signal(entry.id, number)
-    except (NotFoundError, ProcessLookupError):
+    except (NotFoundError, ConflictError):
         return
     context.tell(entry, "kill", signal=str(number))
 
