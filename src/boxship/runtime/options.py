@@ -168,3 +168,10 @@ def root_propagation(word: str) -> int:
         msg = f"invalid rootfsPropagation {word!r}"
         raise InvalidArgumentError(msg, hint="use private, slave, shared or unbindable")
     return kind[0] | (abi.MS_REC if kind[1] else 0)
+
+
+def known_words() -> "frozenset[str]":
+    """Every option that is not a file system's own."""
+    switches = ("bind", "rbind", "idmap", "ridmap", "tmpcopyup")
+    below = {f"r{word}" for word in (*_ATTRIBUTES, *_PROPAGATION)}
+    return frozenset((*_ATTRIBUTES, *_PROPAGATION, *below, *filter(None, _IGNORED), *switches))

@@ -1,0 +1,272 @@
+"""`boxship-runtime`: the runtime as an OCI command line, in the words of runc.
+
+Every command imports its own part only: a cold start is what other engines pay for each container.
+"""
+
+import os
+import sys
+
+from boxship.errors import BoxshipError, InvalidArgumentError
+from boxship.runtime.arguments import Arguments, Option, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from boxship.runtime.state import Store
+
+_GLOBAL = (
+    Option("root", "directory for the state of containers"),
+    Option("log", "file to write errors to"),
+    Option("log-format", "format of the log: text or json"),
+    Option("debug", "print each container's plan", switch=True),
+    Option("systemd-cgroup", "not supported", switch=True),
+    Option("cgroup-manager", "cgroupfs; others are not supported"),
+    Option("rootless", "ignored", switch=False),
+    Option("config", "ignored"),
+    Option("version", "print the version", short="v", switch=True),
+    Option("help", "print this", short="h", switch=True),
+)
+_HELP = Option("help", "print this", short="h", switch=True)
+_BUNDLE = Option("bundle", "directory with config.json (default .)", short="b")
+_CONSOLE = Option("console-socket", "unix socket that gets the terminal's master")
+_PID_FILE = Option("pid-file", "file to write the process id to")
+_PRESERVE = Option("preserve-fds", "how many descriptors from 3 on to pass")
+_NO_KEYRING = Option("no-new-keyring", "ignored: no keyring is made", switch=True)
+_CREATE = (
+    _BUNDLE,
+    _CONSOLE,
+    _PID_FILE,
+    _PRESERVE,
+    _NO_KEYRING,
+    Option("no-pivot", "chroot instead of pivot_root", switch=True),
+)
+_FORMAT = Option("format", "table or json", short="f")
+
+
+class Command:
+    """A command of the program.
+
+    Attributes:
+        usage: what follows its name.
+        help: one line.
+        options: that it knows.
+        least: how many words it needs.
+        handler: `module:function`, called with store, arguments and the global options; returns the
+            exit code.
+    """
+
+    __slots__ = ("handler", "help", "least", "options", "usage")
+
+    def __init__(
+        self,
+        usage: str,
+        help: str,  # noqa: A002
+        handler: str,
+        options: "tuple[Option, ...]" = (),
+    ) -> None:
+        self.usage = usage
+        self.help = help
+        self.handler = handler
+        self.options = (*options, _HELP)
+        self.least = usage.count("ID")
+
+
+COMMANDS = {
+    "create": Command("ID", "create a container", "commands:create", _CREATE),
+    "start": Command("ID", "start a created container", "commands:start"),
+    "run": Command(
+        "ID",
+        "create and start a container, and wait for it",
+        "commands:run",
+        (*_CREATE, Option("detach", "do not wait", short="d", switch=True)),
+    ),
+    "state": Command("ID", "print a container's state", "queries:state"),
+    "kill": Command(
+        "ID [SIGNAL]",
+        "signal a container (SIGTERM)",
+        "commands:kill",
+        (Option("all", "all its processes", short="a", switch=True),),
+    ),
+    "delete": Command(
+        "ID",
+        "delete a container",
+        "commands:delete",
+        (Option("force", "kill it if it runs", short="f", switch=True),),
+    ),
+    "exec": Command(
+        "ID [COMMAND...]",
+        "run a process in a container",
+        "commands:execute",
+        (
+            Option("process", "file with an OCI process object", short="p"),
+            Option("tty", "give it a terminal", short="t", switch=True),
+            Option("detach", "do not wait", short="d", switch=True),
+            Option("cwd", "working directory"),
+            Option("env", "NAME=VALUE", short="e", repeated=True),
+            Option("user", "UID[:GID]", short="u"),
+            Option("additional-gids", "group id", short="g", repeated=True),
+            Option("cap", "capability to add", short="c", repeated=True),
+            Option("no-new-privs", "set no_new_privs", switch=True),
+            Option("ignore-paused", "ignored", switch=True),
+            Option("cgroup", "ignored"),
+            _PID_FILE,
+            _CONSOLE,
+            _PRESERVE,
+        ),
+    ),
+    "ps": Command("ID [OPTIONS...]", "list a container's processes", "queries:ps", (_FORMAT,)),
+    "pause": Command("ID", "freeze a container", "commands:pause"),
+    "resume": Command("ID", "thaw a container", "commands:resume"),
+    "update": Command(
+        "ID",
+        "change a container's limits",
+        "updates:update",
+        (
+            Option("resources", "file with an OCI resources object, - for stdin", short="r"),
+            Option("memory", "bytes"),
+            Option("memory-reservation", "bytes"),
+            Option("memory-swap", "bytes, memory included"),
+            Option("cpu-period", "microseconds"),
+            Option("cpu-quota", "microseconds"),
+            Option("cpu-share", "weight"),
+            Option("cpuset-cpus", "cpus"),
+            Option("cpuset-mems", "memory nodes"),
+            Option("pids-limit", "processes"),
+            Option("blkio-weight", "10 to 1000"),
+        ),
+    ),
+    "list": Command(
+        "",
+        "list containers",
+        "queries:list_containers",
+        (_FORMAT, Option("quiet", "ids only", short="q", switch=True)),
+    ),
+    "spec": Command("", "write an example config.json", "queries:spec", (_BUNDLE,)),
+    "events": Command(
+        "ID",
+        "print counters",
+        "queries:events",
+        (
+            Option("stats", "once", switch=True),
+            Option("interval", "seconds between two, as in 5s"),
+        ),
+    ),
+    "features": Command("", "print what this runtime supports", "queries:features"),
+}
+
+
+def main(argv: "list[str] | None" = None) -> int:
+    """Entry point.
+
+    Args:
+        argv: words after the program's name; sys.argv by default.
+
+    Returns:
+        Exit code: that of the container for run and exec, 1 for an error.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    options = Arguments()
+    try:
+        options = parse(words, _GLOBAL)
+        return _dispatch(options)
+    except BoxshipError as error:
+        return _fail(options, str(error))
+    except OSError as error:
+        return _fail(options, str(error))
+
+
+def _dispatch(options: Arguments) -> int:
+    if options.has("version"):
+        return _version()
+    if options.has("help") or not options.rest:
+        return _usage()
+    if options.has("systemd-cgroup") or options.text("cgroup-manager", "cgroupfs") == "systemd":
+        msg = "cgroups through systemd are not supported"
+        raise InvalidArgumentError(msg, hint="leave --systemd-cgroup out")
+    name, *words = options.rest
+    command = COMMANDS.get(name)
+    if command is None:
+        raise InvalidArgumentError(f"unknown command {name!r}", hint="see --help")
+    arguments = parse(words, command.options)
+    if arguments.has("help"):
+        return _command_usage(name, command)
+    if len(arguments.rest) < command.least:
+        raise InvalidArgumentError(f"usage: boxship-runtime {name} [options] {command.usage}")
+    return _handler(command)(_store(options), arguments, options)
+
+
+def _handler(command: Command) -> "Callable[[Store, Arguments, Arguments], int]":
+    module, _, function = command.handler.partition(":")
+    found = __import__(f"boxship.runtime.{module}", fromlist=(function,))
+    handler: Callable[[Store, Arguments, Arguments], int] = getattr(found, function)
+    return handler
+
+
+def _store(options: Arguments) -> "Store":
+    from boxship.kernel.linux import LinuxKernel  # noqa: PLC0415 - --help needs none
+    from boxship.runtime.state import Store  # noqa: PLC0415 - as above
+
+    return Store(options.text("root") or _default_root(), LinuxKernel())
+
+
+def _default_root() -> str:
+    if os.geteuid() == 0:
+        return "/run/boxship-runtime"
+    base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    return f"{base}/boxship-runtime"
+
+
+def _fail(options: Arguments, message: str) -> int:
+    sys.stderr.write(f"boxship-runtime: {message}\n")
+    path = options.text("log")
+    if path:
+        _log(path, message, as_json=options.text("log-format") == "json")
+    return 1
+
+
+def _log(path: str, message: str, *, as_json: bool) -> None:
+    # Engines take the reason of a failure from here, the last line of level error.
+    import time  # noqa: PLC0415 - only when something fails
+
+    from boxship.runtime import document  # noqa: PLC0415 - as above
+
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = f'time="{stamp}" level=error msg={document.dumps(message)}\n'
+    if as_json:
+        line = document.dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+        os.write(descriptor, line.encode(errors="replace"))
+        os.close(descriptor)
+    except OSError as error:
+        sys.stderr.write(f"boxship-runtime: cannot write to {path}: {error.strerror}\n")
+
+
+def _version() -> int:
+    from boxship.__version__ import __version__  # noqa: PLC0415 - only here
+    from boxship.runtime.state import OCI_VERSION  # noqa: PLC0415 - only here
+
+    sys.stdout.write(f"boxship-runtime version {__version__}\nspec: {OCI_VERSION}\n")
+    return 0
+
+
+def _usage() -> int:
+    lines = ["usage: boxship-runtime [options] COMMAND [options] ...", "", "commands:"]
+    lines += [f"  {name:<10}{command.help}" for name, command in COMMANDS.items()]
+    lines += ["", "options:", *map(_option_line, _GLOBAL)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _command_usage(name: str, command: Command) -> int:
+    lines = [f"usage: boxship-runtime {name} [options] {command.usage}", "", command.help, ""]
+    lines += map(_option_line, command.options)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _option_line(option: Option) -> str:
+    names = f"--{option.name}" + (f", -{option.short}" if option.short else "")
+    return f"  {names:<24}{option.help}"

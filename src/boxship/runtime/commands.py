@@ -1,0 +1,165 @@
+"""Commands of `boxship-runtime` that change something; each returns the exit code."""
+
+import os
+
+from boxship.errors import ConflictError, InvalidArgumentError
+from boxship.kernel.linux import LinuxKernel
+from boxship.runtime import document, lifecycle
+from boxship.runtime.lifecycle import CreateOptions
+from boxship.runtime.state import Store, group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.runtime.arguments import Arguments
+
+_SIGTERM = 15
+
+
+def create(store: Store, arguments: "Arguments", options: "Arguments") -> int:
+    """Create a container and leave it waiting."""
+    wanted = _create_options(arguments, options)
+    lifecycle.create(LinuxKernel(), store, arguments.rest[0], wanted, detached=True)
+    return 0
+
+
+def start(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Start a created container."""
+    lifecycle.start(LinuxKernel(), store, arguments.rest[0])
+    return 0
+
+
+def run(store: Store, arguments: "Arguments", options: "Arguments") -> int:
+    """Create and start a container; wait for its end unless detached."""
+    wanted = _create_options(arguments, options)
+    if arguments.has("detach"):
+        lifecycle.create(LinuxKernel(), store, arguments.rest[0], wanted, detached=True)
+        lifecycle.start(LinuxKernel(), store, arguments.rest[0])
+        return 0
+    from boxship.runtime import foreground  # noqa: PLC0415 - not for create
+
+    return foreground.run(LinuxKernel(), store, arguments.rest[0], wanted)
+
+
+def kill(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Signal a container."""
+    word = arguments.rest[1] if len(arguments.rest) > 1 else ""
+    number = signal_number(word) if word else _SIGTERM
+    everyone = arguments.has("all")
+    lifecycle.kill(LinuxKernel(), store, arguments.rest[0], number, everyone=everyone)
+    return 0
+
+
+def delete(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Delete a container."""
+    force = arguments.has("force")
+    lifecycle.delete(LinuxKernel(), store, arguments.rest[0], force=force)
+    return 0
+
+
+def pause(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Freeze a container."""
+    record = store.load(arguments.rest[0])
+    status = store.status(record)
+    if status not in ("running", "created"):
+        raise ConflictError(f"cannot pause container {record.id}: it is {status}")
+    group(record).freeze()
+    return 0
+
+
+def resume(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Thaw a container."""
+    record = store.load(arguments.rest[0])
+    status = store.status(record)
+    if status != "paused":
+        raise ConflictError(f"cannot resume container {record.id}: it is {status}")
+    group(record).thaw()
+    return 0
+
+
+def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Run a process in a container."""
+    from boxship.runtime import foreground  # noqa: PLC0415 - not for create
+
+    container_id, *words = arguments.rest
+    record = store.load(container_id)
+    status = store.status(record)
+    if status not in ("running", "created"):
+        raise ConflictError(f"cannot exec in container {container_id}: it is {status}")
+    process = _process(record.spec, arguments, words)
+    wanted = foreground.ExecOptions(process)
+    wanted.detach = arguments.has("detach")
+    wanted.console_socket = arguments.text("console-socket")
+    wanted.pid_file = arguments.text("pid-file")
+    wanted.preserve_fds = arguments.number("preserve-fds")
+    return foreground.execute(LinuxKernel(), record, wanted)
+
+
+def _process(
+    spec: "dict[str, Any]", arguments: "Arguments", words: "list[str]"
+) -> "dict[str, Any]":
+    path = arguments.text("process")
+    if path:
+        process: dict[str, Any] = document.read(path)
+        return process
+    if not words:
+        raise InvalidArgumentError("nothing to execute", hint="give a command or --process")
+    process = {**spec["process"], "args": words, "terminal": arguments.has("tty")}
+    process.pop("init", None)
+    if arguments.text("cwd"):
+        process["cwd"] = arguments.text("cwd")
+    process["env"] = [*(process.get("env") or ()), *arguments.every("env")]
+    if arguments.has("no-new-privs"):
+        process["noNewPrivileges"] = True
+    _set_user(process, arguments)
+    extra = [name.upper() for name in arguments.every("cap")]
+    if extra:
+        sets = process.get("capabilities") or {}
+        names = ("bounding", "effective", "inheritable", "permitted", "ambient")
+        process["capabilities"] = {name: [*(sets.get(name) or ()), *extra] for name in names}
+    return process
+
+
+def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
+    user = dict(process.get("user") or {})
+    word = arguments.text("user")
+    if word:
+        uid, _, gid = word.partition(":")
+        if not uid.isdigit() or not (gid or "0").isdigit():
+            raise InvalidArgumentError(f"--user needs numbers, not {word!r}")
+        user["uid"] = int(uid)
+        user["gid"] = int(gid) if gid else user.get("gid", 0)
+        user.pop("username", None)
+    groups = arguments.every("additional-gids")
+    if groups:
+        user["additionalGids"] = [*(user.get("additionalGids") or ()), *map(int, groups)]
+    process["user"] = user
+
+
+def _create_options(arguments: "Arguments", options: "Arguments") -> CreateOptions:
+    wanted = CreateOptions(arguments.text("bundle") or os.getcwd())  # noqa: PTH109 - slow import
+    wanted.console_socket = arguments.text("console-socket")
+    wanted.pid_file = arguments.text("pid-file")
+    wanted.preserve_fds = arguments.number("preserve-fds")
+    wanted.no_pivot = arguments.has("no-pivot")
+    wanted.debug = options.has("debug")
+    return wanted
+
+
+def signal_number(word: str) -> int:
+    """The number of a signal given as `9`, `KILL`, `sigkill` or `RTMIN+3`.
+
+    Raises:
+        InvalidArgumentError: there is no such signal.
+    """
+    if word.isdigit():
+        return int(word)
+    from signal import Signals  # noqa: PLC0415 - engines give numbers
+
+    name, plus, offset = word.upper().removeprefix("SIG").partition("+")
+    try:
+        number = int(Signals[f"SIG{name}"])
+    except KeyError as error:
+        raise InvalidArgumentError(f"unknown signal {word!r}") from error
+    return number + int(offset) if plus and offset.isdigit() else number

@@ -1,0 +1,136 @@
+"""Read and write JSON with the interpreter's C parts only: the json package doubles a cold start.
+
+What they are not there for (another interpreter, errors) the json package does.
+"""
+
+import os
+
+from boxship.errors import InvalidArgumentError, NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_BLANK = " \t\n\r"
+_CHUNK = 1 << 16
+
+
+class _Options:
+    """What the C scanner asks its owner for, as json.JSONDecoder has it."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name: str) -> float:
+        msg = f"{name} is not JSON"
+        raise ValueError(msg)
+
+
+def _scanner() -> "Callable[[str, int], tuple[Any, int]] | None":
+    try:
+        from _json import make_scanner  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return None
+    scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_Options)  # type: ignore[arg-type]  # it wants attributes
+    return scan
+
+
+_scan = _scanner()
+
+
+def loads(text: str) -> "Any":
+    """Decode a JSON document.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    if _scan is None:
+        return _slow_loads(text)
+    start = len(text) - len(text.lstrip(_BLANK))
+    try:
+        value, end = _scan(text, start)
+    except StopIteration as stop:
+        msg = f"no JSON value at character {stop.value}"
+        raise ValueError(msg) from None
+    if text[end:].strip(_BLANK):
+        msg = f"extra data at character {end}"
+        raise ValueError(msg)
+    return value
+
+
+def dumps(value: "Any") -> str:
+    """Encode dicts with string keys, lists, strings, numbers, booleans and None."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quote(k)}:{dumps(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(dumps(item) for item in value) + "]"
+    if isinstance(value, str):
+        return _quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)
+
+
+def read(path: str) -> "Any":
+    """Decode a file.
+
+    Raises:
+        NotFoundError: it does not exist.
+        InvalidArgumentError: it is not JSON or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InvalidArgumentError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        text = read_text(descriptor)
+        return loads(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{path} is not JSON: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def read_text(descriptor: int) -> str:
+    """All of an open file as text."""
+    parts = []
+    while chunk := os.read(descriptor, _CHUNK):
+        parts.append(chunk)
+    return b"".join(parts).decode()
+
+
+def write(path: str, value: "Any") -> None:
+    """Replace a file by a document, whole or not at all."""
+    partial = f"{path}.{os.getpid()}"
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, dumps(value).encode(errors="surrogateescape"))
+    finally:
+        os.close(descriptor)
+    os.rename(partial, path)  # noqa: PTH104 - pathlib is slow to import
+
+
+def _slow_loads(text: str) -> "Any":
+    import json  # noqa: PLC0415 - see above
+
+    return json.loads(text)
+
+
+def _quote(text: str) -> str:
+    try:
+        from _json import encode_basestring_ascii  # noqa: PLC0415 - may be missing
+    except ImportError:
+        import json  # noqa: PLC0415 - see above
+
+        return json.dumps(text)
+    quoted: str = encode_basestring_ascii(text)
+    return quoted

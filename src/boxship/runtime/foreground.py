@@ -1,0 +1,171 @@
+"""`run` and `exec` of the OCI command line: start, stand in between, end with the exit code."""
+
+import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
+import os
+
+from boxship.errors import InternalError, InvalidArgumentError
+from boxship.runtime import lifecycle, sync
+from boxship.runtime.errors import StartFailedError
+from boxship.runtime.spawn import ExecRequest, Spawned, Stdio, spawn_exec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.lifecycle import CreateOptions
+    from boxship.runtime.state import Record, Store
+
+# Not catchable, about this process itself, or how the kernel tells of the child and the terminal.
+_KEPT = frozenset(
+    (
+        _signal.SIGKILL,
+        _signal.SIGSTOP,
+        _signal.SIGCHLD,
+        _signal.SIGSEGV,
+        _signal.SIGBUS,
+        _signal.SIGFPE,
+        _signal.SIGILL,
+        _signal.SIGABRT,
+        _signal.SIGPIPE,
+        _signal.SIGTTIN,
+        _signal.SIGTTOU,
+        _signal.SIGWINCH,
+        _signal.SIGURG,
+    )
+)
+
+
+class ExecOptions:
+    """How to execute.
+
+    Attributes:
+        process: OCI process object.
+        detach: end as soon as it runs.
+        console_socket: as in CreateOptions.
+        pid_file: as in CreateOptions.
+        preserve_fds: as in CreateOptions.
+    """
+
+    __slots__ = ("console_socket", "detach", "pid_file", "preserve_fds", "process")
+
+    def __init__(self, process: "dict[str, Any]") -> None:
+        self.process = process
+        self.detach = False
+        self.console_socket = ""
+        self.pid_file = ""
+        self.preserve_fds = 0
+
+
+def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOptions") -> int:
+    """Run a container to its end and delete it.
+
+    Returns:
+        Its exit code, 128 + n after signal n.
+
+    Raises:
+        BoxshipError: as for create and start.
+    """
+    created = lifecycle.create(kernel, store, container_id, options, detached=False)
+    try:
+        created.channel.send(sync.GO)
+        lifecycle.expect_program(created.channel)
+        if created.hooks is not None:
+            created.hooks.run("poststart", created.spawned.pid, "running")
+        return attend(kernel, created.spawned, created.master)
+    except BaseException:
+        kernel.pidfd_send_signal(created.spawned.pidfd, 9)
+        raise
+    finally:
+        _reap_quietly(created.spawned.pid)
+        lifecycle.release(kernel, store, created.record)
+
+
+def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
+    """Run a process in a container.
+
+    Returns:
+        Its exit code, 128 + n after signal n; 0 when detached.
+
+    Raises:
+        StartFailedError: the program could not be executed.
+        BoxshipError: as for spawn_exec.
+    """
+    terminal = bool(options.process.get("terminal"))
+    if terminal and options.detach and not options.console_socket:
+        raise InvalidArgumentError("a detached process with a terminal needs --console-socket")
+    request = ExecRequest(
+        pid=record.pid,
+        spec=record.spec,
+        process=options.process,
+        cgroup=record.cgroup,
+        stdio=Stdio(0, 1, 2, terminal=terminal),
+        preserve_fds=options.preserve_fds,
+    )
+    spawned = spawn_exec(kernel, request)
+    try:
+        master = _go(spawned, options)
+        if options.pid_file:
+            lifecycle.write_pid_file(options.pid_file, spawned.pid)
+    except BaseException:
+        kernel.pidfd_send_signal(spawned.pidfd, 9)
+        os.waitpid(spawned.pid, 0)
+        raise
+    return 0 if options.detach else attend(kernel, spawned, master)
+
+
+def _go(spawned: Spawned, options: ExecOptions) -> int:
+    channel = sync.Channel(spawned.sync)
+    master = -1
+    while True:
+        message = channel.receive()
+        if message is None:
+            raise InternalError("the process ended before it was ready")
+        if message.kind == sync.ERROR:
+            raise StartFailedError(message.reason, message.text)
+        if message.kind == sync.CONSOLE:
+            master = message.fds[0]
+            if options.console_socket:
+                lifecycle.send_console(options.console_socket, master)
+                master = -1
+        if message.kind == sync.READY:
+            channel.send(sync.GO)
+            lifecycle.expect_program(channel)
+            return master
+
+
+def attend(kernel: "Kernel", spawned: Spawned, master: int) -> int:
+    """Wait for a process, pass signals on to it and carry its terminal.
+
+    Returns:
+        Its exit code, 128 + n after signal n.
+    """
+    _forward_signals(kernel, spawned.pidfd)
+    if master >= 0:
+        from boxship.runtime.terminal import carry  # noqa: PLC0415 - only with a terminal
+
+        carry(master, spawned.pidfd)
+    _, status = os.waitpid(spawned.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _forward_signals(kernel: "Kernel", pidfd: int) -> None:
+    def forward(number: int, _: object) -> None:
+        try:
+            kernel.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            return
+        except OSError:
+            # It has ended; the wait tells.
+            return
+
+    for number in _signal.valid_signals() - _KEPT:
+        _signal.signal(number, forward)
+
+
+def _reap_quietly(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return

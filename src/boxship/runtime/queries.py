@@ -1,0 +1,196 @@
+"""Commands of `boxship-runtime` that only tell; each returns the exit code."""
+
+import os
+import sys
+import time
+
+from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.kernel import capabilities, namespaces
+from boxship.runtime import document
+from boxship.runtime.options import known_words
+from boxship.runtime.state import OCI_VERSION, Record, Store, group, oci_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.runtime.arguments import Arguments
+    from boxship.runtime.cgroups.stats import CgroupStats
+
+
+def state(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Print the OCI state document."""
+    record = store.load(arguments.rest[0])
+    _print(oci_state(record, store.status(record)))
+    return 0
+
+
+def list_containers(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Print all containers of the root directory."""
+    records = list(_records(store))
+    if arguments.has("quiet"):
+        sys.stdout.write("".join(f"{record.id}\n" for record in records))
+        return 0
+    rows = [{**oci_state(r, store.status(r)), "created": _stamp(r.created)} for r in records]
+    if _wants_json(arguments):
+        _print(rows)
+        return 0
+    columns = ("id", "pid", "status", "bundle", "created")
+    sys.stdout.write(table(columns, [[str(row[name]) for name in columns] for row in rows]))
+    return 0
+
+
+def ps(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Print the processes of a container."""
+    pids = group(store.load(arguments.rest[0])).processes()
+    if arguments.text("format") == "json":
+        _print(pids)
+        return 0
+    from boxship.kernel.process import run  # noqa: PLC0415 - only for the table
+
+    lines = run(["ps", *(arguments.rest[1:] or ["-ef"])]).stdout.decode().splitlines()
+    position = lines[0].split().index("PID")
+    wanted = {str(pid) for pid in pids}
+    kept = [line for line in lines[1:] if line.split()[position] in wanted]
+    sys.stdout.write("\n".join((lines[0], *kept)) + "\n")
+    return 0
+
+
+def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
+    """Write config.json for a shell in ./rootfs."""
+    from boxship.runtime.generate import SpecOptions, generate_spec  # noqa: PLC0415 - only here
+
+    path = os.path.join(arguments.text("bundle") or ".", "config.json")  # noqa: PTH118 - slow
+    if os.access(path, os.F_OK):
+        raise ConflictError(f"{path} exists", hint="remove it first")
+    environment = (
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TERM=xterm",
+    )
+    options = SpecOptions(
+        argv=("sh",), env=environment, tty=True, hostname="boxship", read_only=True
+    )
+    document.write(path, generate_spec(options))
+    return 0
+
+
+def events(store: Store, arguments: "Arguments", _: "Arguments") -> int:
+    """Print a container's counters, once or until it ends."""
+    record = store.load(arguments.rest[0])
+    if store.status(record) == "stopped":
+        raise ConflictError("container not running")
+    seconds = _seconds(arguments.text("interval", "5s"))
+    while True:
+        _print({"type": "stats", "id": record.id, "data": _counters(group(record).stats())})
+        sys.stdout.flush()
+        if arguments.has("stats"):
+            return 0
+        time.sleep(seconds)
+        if store.status(record) == "stopped":
+            return 0
+
+
+def features(_: Store, __: "Arguments", ___: "Arguments") -> int:
+    """Print the OCI features document."""
+    _print(
+        {
+            "ociVersionMin": "1.0.0",
+            "ociVersionMax": OCI_VERSION,
+            "hooks": [
+                "prestart",
+                "createRuntime",
+                "createContainer",
+                "startContainer",
+                "poststart",
+                "poststop",
+            ],
+            "mountOptions": sorted(known_words()),
+            "linux": {
+                "namespaces": sorted(namespaces.KINDS),
+                "capabilities": list(capabilities.NAMES),
+                "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False},
+                "seccomp": {"enabled": True},
+                "apparmor": {"enabled": False},
+                "selinux": {"enabled": False},
+                "mountExtensions": {"idmap": {"enabled": True}},
+            },
+        }
+    )
+    return 0
+
+
+def _records(store: Store) -> "list[Record]":
+    records = []
+    for container_id in store.ids():
+        try:
+            records.append(store.load(container_id))
+        except NotFoundError:
+            # Just being made or deleted; and directories that are not containers.
+            continue
+    return records
+
+
+def _counters(stats: "CgroupStats") -> "dict[str, Any]":
+    """In the shape of runc's `events --stats`, which engines parse."""
+    return {
+        "cpu": {
+            "usage": {
+                "total": stats.cpu_total,
+                "percpu": list(stats.cpu_per_cpu),
+                "kernel": stats.cpu_system,
+                "user": stats.cpu_user,
+            },
+            "throttling": {
+                "periods": stats.cpu_periods,
+                "throttledPeriods": stats.cpu_throttled_periods,
+                "throttledTime": stats.cpu_throttled_time,
+            },
+        },
+        "memory": {
+            "usage": {
+                "limit": stats.memory_limit,
+                "usage": stats.memory_usage,
+                "max": stats.memory_max_usage,
+                "failcnt": stats.memory_failures,
+            },
+            "raw": stats.memory,
+        },
+        "pids": {"current": stats.pids_current, "limit": stats.pids_limit},
+        "blkio": {
+            "ioServiceBytesRecursive": [
+                {"major": io.major, "minor": io.minor, "op": operation, "value": value}
+                for io in stats.io
+                for operation, value in (("Read", io.read_bytes), ("Write", io.write_bytes))
+            ]
+        },
+    }
+
+
+def table(columns: "tuple[str, ...]", rows: "list[list[str]]") -> str:
+    """Text with aligned columns."""
+    lines = [[column.upper() for column in columns], *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    padded = ["   ".join(w.ljust(n) for w, n in zip(line, widths, strict=True)) for line in lines]
+    return "".join(f"{line.rstrip()}\n" for line in padded)
+
+
+def _wants_json(arguments: "Arguments") -> bool:
+    word = arguments.text("format", "table")
+    if word not in ("table", "json"):
+        raise InvalidArgumentError(f"unknown format {word!r}", hint="use table or json")
+    return word == "json"
+
+
+def _seconds(word: str) -> float:
+    try:
+        return float(word.removesuffix("s"))
+    except ValueError as error:
+        raise InvalidArgumentError(f"invalid interval {word!r}") from error
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _print(value: "Any") -> None:
+    sys.stdout.write(document.dumps(value) + "\n")

@@ -1,0 +1,180 @@
+"""What `boxship-runtime` remembers of a container between two commands: one directory each.
+
+ROOT/ID/state.json    the record below
+ROOT/ID/start.sock    there from create to start; the container's process listens on it
+"""
+
+import os
+
+from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.kernel import KernelError
+from boxship.runtime import document
+from boxship.runtime.cgroups import detect, open_cgroup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from boxship.kernel.api import Kernel
+    from boxship.runtime.cgroups.api import Cgroup
+
+OCI_VERSION = "1.2.0"
+_NAME_MARKS = "_+-."
+_MAX_ID = 1024
+
+
+class Record:
+    """A container as its creator left it.
+
+    Attributes:
+        id: container id.
+        bundle: absolute path of the bundle.
+        pid: its first process.
+        start_time: of that process, so that a re-used pid is not taken for it; 0 before it exists.
+        cgroup: path of its control group.
+        created: seconds since the epoch.
+        spec: the document it was created from.
+    """
+
+    __slots__ = ("bundle", "cgroup", "created", "id", "pid", "spec", "start_time")
+
+    def __init__(  # noqa: PLR0913 - a value object's fields
+        self,
+        *,
+        id: str,  # noqa: A002
+        bundle: str,
+        spec: "dict[str, Any]",
+        cgroup: str,
+        created: float = 0.0,
+        pid: int = 0,
+        start_time: int = 0,
+    ) -> None:
+        self.id = id
+        self.bundle = bundle
+        self.spec = spec
+        self.cgroup = cgroup
+        self.created = created
+        self.pid = pid
+        self.start_time = start_time
+
+
+class Store:
+    """The records below one root directory."""
+
+    def __init__(self, root: str, kernel: "Kernel") -> None:
+        self.root = root
+        self._kernel = kernel
+
+    def directory(self, container_id: str) -> str:
+        """Where a container's files are.
+
+        Raises:
+            InvalidArgumentError: the id is no id.
+        """
+        check_id(container_id)
+        return f"{self.root}/{container_id}"
+
+    def reserve(self, container_id: str) -> str:
+        """Make a new container's directory.
+
+        Raises:
+            ConflictError: the id is in use.
+        """
+        directory = self.directory(container_id)
+        os.makedirs(self.root, 0o700, exist_ok=True)  # noqa: PTH103 - pathlib is slow to import
+        try:
+            os.mkdir(directory, 0o700)  # noqa: PTH102 - as above
+        except FileExistsError as error:
+            raise ConflictError(f"container with id exists: {container_id}") from error
+        return directory
+
+    def save(self, record: Record) -> None:
+        """Write a record."""
+        fields = {name: getattr(record, name) for name in Record.__slots__}
+        document.write(f"{self.directory(record.id)}/state.json", fields)
+
+    def load(self, container_id: str) -> Record:
+        """Read a record.
+
+        Raises:
+            NotFoundError: there is no such container.
+        """
+        try:
+            fields = document.read(f"{self.directory(container_id)}/state.json")
+        except NotFoundError as error:
+            raise NotFoundError(f'container "{container_id}" does not exist') from error
+        return Record(**fields)
+
+    def forget(self, container_id: str) -> None:
+        """Remove a container's directory; no error when it is gone."""
+        directory = self.directory(container_id)
+        try:
+            for name in os.listdir(directory):  # noqa: PTH208 - pathlib is slow to import
+                os.unlink(f"{directory}/{name}")  # noqa: PTH108 - as above
+            os.rmdir(directory)  # noqa: PTH106 - as above
+        except FileNotFoundError:
+            return
+
+    def ids(self) -> "list[str]":
+        """All containers, in order."""
+        try:
+            return sorted(os.listdir(self.root))  # noqa: PTH208 - pathlib is slow to import
+        except FileNotFoundError:
+            return []
+
+    def status(self, record: Record) -> str:
+        """OCI status: creating, created, running, stopped; or paused."""
+        if not record.pid:
+            return "creating"
+        if not is_alive(self._kernel, record.pid, record.start_time):
+            return "stopped"
+        if os.access(f"{self.directory(record.id)}/start.sock", os.F_OK):
+            return "created"
+        return "paused" if group(record).frozen() else "running"
+
+
+def check_id(container_id: str) -> None:
+    """Refuse what could not be a directory's name.
+
+    Raises:
+        InvalidArgumentError: other characters than letters, digits and `_+-.`, or too long.
+    """
+    plain = all(c.isascii() and (c.isalnum() or c in _NAME_MARKS) for c in container_id)
+    if not container_id or not plain or container_id in (".", "..") or len(container_id) > _MAX_ID:
+        msg = f"invalid container id {container_id!r}"
+        raise InvalidArgumentError(msg, hint="use letters, digits, underscore, +, - and .")
+
+
+def is_alive(kernel: "Kernel", pid: int, start_time: int) -> bool:
+    """Whether a process still runs and is the one that started then."""
+    try:
+        same = kernel.start_time(pid) == start_time
+        descriptor = kernel.open_file(f"/proc/{pid}/stat", os.O_RDONLY)
+    except KernelError:
+        return False
+    try:
+        text = os.read(descriptor, 4096)
+    except ProcessLookupError:
+        return False
+    finally:
+        kernel.close(descriptor)
+    return same and text.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+def group(record: Record) -> "Cgroup":
+    """The container's control group."""
+    return open_cgroup(detect(), record.cgroup)
+
+
+def oci_state(record: Record, status: str) -> "dict[str, Any]":
+    """The state document of the OCI runtime spec."""
+    state: dict[str, Any] = {
+        "ociVersion": record.spec.get("ociVersion") or OCI_VERSION,
+        "id": record.id,
+        "status": status,
+        "pid": 0 if status == "stopped" else record.pid,
+        "bundle": record.bundle,
+        "rootfs": os.path.join(record.bundle, (record.spec.get("root") or {}).get("path") or ""),  # noqa: PTH118 - pathlib is slow to import
+        "annotations": record.spec.get("annotations") or {},
+    }
+    return state
