@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 
 from boxship.builder.worker.executor import ExecutionRequest
+from boxship.model.mount import Mount
 
 
 class ChrootExecutor:
@@ -51,7 +52,12 @@ async def _pump(
 def _script(request: ExecutionRequest) -> str:
     root = "/mnt"
     lines = ["mount --make-rprivate /", "exec 3>&2 2>/dev/null"]
-    for mount in (*request.root, *request.mounts):
+    usual = (
+        Mount("proc", "proc", "/proc"),
+        Mount("bind", "/dev", "/dev", ("rbind",)),
+        Mount("bind", "/etc/hosts", "/etc/hosts", ("rbind", "ro")),
+    )
+    for mount in (*request.root, *usual, *request.mounts):
         target = shlex.quote(root + mount.target)
         if mount.target:
             source = shlex.quote(mount.source)
@@ -69,7 +75,5 @@ def _script(request: ExecutionRequest) -> str:
     env = shlex.join(["env", "-i", *request.env])
     lines.append("exec 2>&3 3>&-")
     inner = shlex.quote(f"cd {cwd} && exec {argv}")
-    lines.append(f"exec chroot {root} {env} /bin/sh -c {inner}")
+    lines.append(f"exec {env} /usr/sbin/chroot {root} /bin/sh -c {inner}")
     return "\n".join(lines)
-
-

@@ -183,9 +183,7 @@ class Copier:
             self.deferred.append(Deferred(tree, kept, place.lstrip("/")))
             os.close(top)
             return
-        facts = found.facts if new else None
-        writer = DirectoryWriter(self._target, self._style, top, path, facts)
-        self._fill(tree, found, writer)
+        self._fill(tree, found, DirectoryWriter(self._target, self._style, top, path))
 
     def write_deferred(self, upper: int) -> None:
         """Write what was left into the upper directory of the target, which is unmounted by now.
@@ -196,8 +194,7 @@ class Copier:
         for tree, found, place in self.deferred:
             try:
                 top = safepath.open_in_root(upper, place, os.O_PATH | os.O_DIRECTORY)
-                writer = DirectoryWriter(Target(top), self._style, top, "", found.facts)
-                self._fill(tree, found, writer)
+                self._fill(tree, found, DirectoryWriter(Target(top), self._style, top, ""))
             finally:
                 os.close(found.descriptor)
 
@@ -221,13 +218,5 @@ class Copier:
         """
         if destination.endswith("/") or self._target.is_directory(destination):
             return self._target.directory(destination, self._made)[0], name
-        try:
-            existing = safepath.open_in_root(self._target.root, destination, os.O_PATH)
-        except OSError:
-            real = destination
-        else:
-            root = place_of(self._target.root).rstrip("/")
-            real = place_of(existing).removeprefix(root)
-            os.close(existing)
-        parent, _, final = real.rpartition("/")
+        parent, _, final = self._target.follow(destination).rpartition("/")
         return self._target.directory(parent or "/", self._made)[0], final

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import posixpath
 import stat
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ _PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SMALL = 128 << 10
 _COPY = 1 << 30
+_MAX_LINKS = 40
 
 
 class Target:
@@ -32,6 +34,26 @@ class Target:
             return False
         return True
 
+    def follow(self, path: str) -> str:
+        """Where a path leads when its last component is a link, even one that dangles.
+
+        Raises:
+            InvalidArgumentError: links lead in a circle.
+        """
+        for _ in range(_MAX_LINKS):
+            try:
+                found = safepath.open_in_root(self.root, path, os.O_PATH | os.O_NOFOLLOW)
+            except OSError:
+                return path
+            try:
+                if not stat.S_ISLNK(os.fstat(found).st_mode):
+                    return path
+                # An empty path reads the link that the descriptor is (readlinkat(2)).
+                path = posixpath.join(posixpath.dirname(path), os.readlink("", dir_fd=found))
+            finally:
+                os.close(found)
+        raise InvalidArgumentError(f"{path}: too many levels of symbolic links")
+
     def directory(self, path: str, owner: tuple[int, int]) -> tuple[int, bool]:
         """A descriptor of a directory, made with its parents if need be; whether it is new.
 
@@ -43,34 +65,37 @@ class Target:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise InvalidArgumentError(f"mkdir {path}: {error.strerror}") from error
+        followed = self.follow(path.rstrip("/"))
+        if followed != path.rstrip("/"):
+            return self.directory(followed, owner)
         parent_path, _, name = path.rstrip("/").rpartition("/")
         parent, _ = self.directory(parent_path or "/", owner)
         try:
-            return self.enter(parent, name, path, owner)
+            descriptor, _ = self.enter(parent, name, path)
         finally:
             os.close(parent)
+        self.describe(descriptor, owner, 0o755)
+        return descriptor, True
 
-    def enter(
-        self, parent: int, name: str, path: str, owner: tuple[int, int], mode: int = 0o755
-    ) -> tuple[int, bool]:
-        """A descriptor of a directory in an open one, made if need be; whether it is new.
+    def enter(self, parent: int, name: str, path: str) -> tuple[int, bool]:
+        """A descriptor of a directory in an open one, made if need be; whether a link led to it.
 
         A link to a directory is followed inside the root, so that copying `lib/` onto an image
         whose `/lib` is a link works.
         """
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=parent)
         try:
-            os.mkdir(name, mode, dir_fd=parent)
-        except FileExistsError:
-            try:
-                return safepath.open_in_root(self.root, path, _PATH), False
-            except OSError as error:
-                raise InvalidArgumentError(f"cannot copy to non-directory: {path}") from error
-        descriptor = os.open(name, _PATH | os.O_NOFOLLOW, dir_fd=parent)
-        self.describe(descriptor, owner, mode)
-        return descriptor, True
+            return os.open(name, _PATH | os.O_NOFOLLOW, dir_fd=parent), False
+        except OSError:
+            pass
+        try:
+            return safepath.open_in_root(self.root, path, _PATH), True
+        except OSError as error:
+            raise InvalidArgumentError(f"cannot copy to non-directory: {path}") from error
 
     def describe(self, descriptor: int, owner: tuple[int, int], mode: int) -> None:
-        """Give a new directory its owner and its exact mode."""
+        """Give a directory its owner and its exact mode."""
         place = f"/proc/self/fd/{descriptor}"
         os.chown(place, *owner)
         os.chmod(place, mode)  # noqa: PTH101 - the path of a descriptor

@@ -39,7 +39,7 @@ def write_file(
 
 
 class _Open(NamedTuple):
-    """A directory of the target being filled; `facts` is set when it is new."""
+    """A directory of the target being filled; `facts` are the source's, to be taken over."""
 
     descriptor: int
     path: str
@@ -55,19 +55,14 @@ class DirectoryWriter:
     Args:
         top: descriptor of the directory, which this takes over.
         path: its path in the target, without a trailing `/`.
-        facts: the source's, if the directory was made for it.
     """
 
-    def __init__(
-        self, target: Target, style: Style, top: int, path: str, facts: os.stat_result | None
-    ) -> None:
+    def __init__(self, target: Target, style: Style, top: int, path: str) -> None:
         self._target = target
         self._style = style
         self._base = path
-        self._stack = [_Open(top, "", facts)]
+        self._stack = [_Open(top, "", None)]
         self._links: dict[tuple[int, int], str] = {}
-        if facts is not None:
-            target.describe(top, style.owner_of(facts), style.mode_of(facts))
 
     def write(self, entry: Entry) -> None:
         """Write one entry.
@@ -102,14 +97,11 @@ class DirectoryWriter:
                 os.close(done.descriptor)
 
     def _enter(self, parent: int, entry: Entry) -> None:
-        descriptor, new = self._target.enter(
-            parent,
-            entry.name,
-            f"{self._base}/{entry.path}",
-            self._style.owner_of(entry.facts),
-            self._style.mode_of(entry.facts),
-        )
-        self._stack.append(_Open(descriptor, entry.path, entry.facts if new else None))
+        descriptor, linked = self._target.enter(parent, entry.name, f"{self._base}/{entry.path}")
+        if not linked:
+            owner, mode = self._style.owner_of(entry.facts), self._style.mode_of(entry.facts)
+            self._target.describe(descriptor, owner, mode)
+        self._stack.append(_Open(descriptor, entry.path, None if linked else entry.facts))
 
     def _link(self, parent: int, entry: Entry) -> None:
         self._target.link(parent, entry.name, os.readlink(entry.name, dir_fd=entry.parent))
