@@ -154,10 +154,3 @@ def make_directory(path: Path, *, mode: int = 0o755, like: Path | None = None) -
     path.chmod(stat.S_IMODE(facts.st_mode))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     return path
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new, never half of it."""
-    partial = path.with_name(path.name + ".new")
-    partial.write_text(text)
-    partial.replace(path)

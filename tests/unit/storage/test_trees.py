@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from boxship.storage.trees import Trash, delete_tree, make_directory, remove_tree, replace_text
+from boxship.storage.trees import Trash, delete_tree, make_directory, remove_tree
 
 
 def names_in(directory: Path) -> list[str]:
@@ -60,12 +60,9 @@ def test_trash(tmp_path: Path) -> None:
     trash.close()
 
 
-def test_make_directory_and_replace_text(tmp_path: Path) -> None:
+def test_make_directory(tmp_path: Path) -> None:
     like = make_directory(tmp_path / "like", mode=0o1777)
     os.utime(like, ns=(5, 7))
     made = make_directory(tmp_path / "made", like=like)
     assert made.stat().st_mode == like.stat().st_mode
     assert made.stat().st_mtime_ns == 7
-    replace_text(tmp_path / "file", "one")
-    replace_text(tmp_path / "file", "two")
-    assert (tmp_path / "file").read_text() == "two"

@@ -156,7 +156,14 @@ class Extractor:
             raise RefusedError(f"entry {_shown(name)} is of the unknown type {entry.kind!r}")
         if self._options.owner is not None:
             entry.uid, entry.gid = self._options.owner
-        maker(entry, _joined(place, base))
+        path = _joined(place, base)
+        try:
+            maker(entry, path)
+        except OSError as failure:
+            # Calls on descriptors know no name.
+            if isinstance(failure.filename, int | None):
+                failure.filename = path
+            raise
 
     def _locate(self, name: bytes) -> tuple[bytes, bytes]:
         """The real directory of a clean name, and its last component."""

@@ -252,6 +252,6 @@ def _failure(outcome: list[str], exit_code: int) -> BoxshipError | None:
             return InvalidArgumentError(f"cannot unpack archive: {reason}", hint=_DAMAGED_HINT)
         case ["failed", number, reason, *_]:
             if int(number) in FULL:
-                return exhausted(f"an archive's entry {reason.rpartition(':')[0]}".rstrip())
+                return exhausted(f"entry {reason.rpartition(':')[0]} of an archive")
             return InternalError(f"cannot unpack archive: {reason}")
     return InternalError(f"cannot unpack archive: the extracting process ended with {exit_code}")

@@ -9,6 +9,7 @@ from typing import Self
 
 from boxship.errors import ConflictError, InternalError, NotFoundError
 from boxship.storage.snapshots.names import short_name
+from boxship.storage.space import guard_space
 from boxship.storage.trees import Trash, make_directory
 
 
@@ -74,8 +75,9 @@ class LayerDirectory:
         short_name(name)
         if parent is not None:
             self.tree(parent)
-        directory = self.staging("layer")
-        make_directory(directory / "fs")
+        with guard_space(f"layer {name}"):
+            directory = self.staging("layer")
+            make_directory(directory / "fs")
         return Stage(self, directory, name, parent)
 
     def adopt(self, name: str, parent: str | None, tree: Path) -> None:
@@ -94,9 +96,10 @@ class LayerDirectory:
         Raises:
             ConflictError: another layer's chain id begins with the same 64 bits.
         """
-        (directory / "chain").write_text(name)
-        if parent is not None:
-            (directory / "parent").write_text(parent)
+        with guard_space(f"layer {name}"):
+            (directory / "chain").write_text(name)
+            if parent is not None:
+                (directory / "parent").write_text(parent)
         place = self._place(name)
         try:
             directory.rename(place)

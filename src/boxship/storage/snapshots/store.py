@@ -35,6 +35,7 @@ from boxship.model.mount import Mount
 from boxship.storage.snapshots.layers import LayerDirectory, Stage
 from boxship.storage.snapshots.names import check_key
 from boxship.storage.snapshots.usage import Usage, tree_usage
+from boxship.storage.space import guard_space
 from boxship.storage.trees import Trash, delete_tree, make_directory
 
 
@@ -68,16 +69,8 @@ class SnapshotStore:
         lower = self._layers.stack(parent) if parent else ()
         if place.exists():
             raise ConflictError(f"snapshot {key} already exists")
-        staging = self._layers.staging(f"active-{key}")
-        try:
-            make_directory(staging / "fs", like=lower[0] if lower else None)
-            make_directory(staging / "work")
-            if parent:
-                (staging / "parent").write_text(parent)
-            staging.rename(place)
-        except BaseException:
-            self._trash.put(staging)
-            raise
+        with guard_space(f"snapshot {key}"):
+            self._make_active(place, parent, lower)
         return self._overlay(place, lower, read_only=False, volatile=volatile)
 
     def mounts(
@@ -194,6 +187,18 @@ class SnapshotStore:
     def close(self) -> None:
         """Wait until removed trees are deleted."""
         self._trash.close()
+
+    def _make_active(self, place: Path, parent: str | None, lower: tuple[Path, ...]) -> None:
+        staging = self._layers.staging("active")
+        try:
+            make_directory(staging / "fs", like=lower[0] if lower else None)
+            make_directory(staging / "work")
+            if parent:
+                (staging / "parent").write_text(parent)
+            staging.rename(place)
+        except BaseException:
+            self._trash.put(staging)
+            raise
 
     def _place(self, key: str) -> Path:
         return self._active / check_key(key)
