@@ -45,13 +45,6 @@ class BuildStores(msgspec.Struct, frozen=True):
     records: Records
 
 
-class Pruned(msgspec.Struct, frozen=True):
-    """What `prune` let go: results, and bytes of their layers (freed by garbage collection)."""
-
-    results: int
-    size: int
-
-
 class BuildService:
     """Builds images. Coroutines must be awaited on one event loop; builds may overlap.
 
@@ -102,12 +95,12 @@ class BuildService:
             build = Build(self._stores.images, request, narrator, lease)
             plan, assembly = await self._solve(build)
             image = await self._enter(assembly)
+            for warning in (*plan.warnings, *build.lint):
+                narrator.say(f"[Warning] {warning}\n")
             narrator.built(image.id)
             for tag in tags:
                 self._stores.images.tag(image.id, tag)
                 narrator.tagged(tag)
-        for warning in (*plan.warnings, *build.lint):
-            narrator.say(f"[Warning] {warning}\n")
         return self._stores.images.find(image.id) or image
 
     def roots(self) -> Roots:
@@ -118,21 +111,22 @@ class BuildService:
             frozenset(e.chain for e in entries if e.layer is not None),
         )
 
-    def prune(self, unused_since: int | None = None) -> Pruned:
-        """Forget results not used since a time (nanoseconds since the epoch), or all.
+    async def prune(self, unused_since: int | None = None) -> int:
+        """Forget results not used since a time (nanoseconds since the epoch), or all of them.
 
-        Their layers go with the next garbage collection, unless an image has them. Cache mounts
-        go too when everything is forgotten.
+        Cache mounts go too when all is forgotten. Layers that an image has stay.
+
+        Returns:
+            Bytes of the blobs that went.
         """
-        gone = self._cache.prune(unused_since)
+        self._cache.prune(unused_since)
         if unused_since is None:
-            for place in self._worker_stores.caches.iterdir():
-                delete_tree(place)
-        layers = {entry.layer.descriptor for entry in gone if entry.layer is not None}
-        return Pruned(len(gone), sum(layer.size for layer in layers))
+            for place in list(self._worker_stores.caches.iterdir()):
+                await asyncio.to_thread(delete_tree, place)
+        return (await self._stores.images.collect()).size
 
-    def usage(self) -> int:
-        """Bytes of the blobs that the cache keeps."""
+    def cache_size(self) -> int:
+        """Bytes of the blobs that the cache keeps, also when images have them too."""
         layers = {e.layer.descriptor.digest: e.layer for e in self._cache.entries() if e.layer}
         return sum(layer.descriptor.size for layer in layers.values())
 

@@ -89,7 +89,7 @@ class _Converter:
         warnings: tuple[str, ...] = ()
         if unconsumed:
             names = " ".join(unconsumed)
-            warnings = (f"[Warning] One or more build-args [{names}] were not consumed",)
+            warnings = (f"One or more build-args [{names}] were not consumed",)
         return Plan(
             graph=self._graph,
             stages=tuple(self._plans[index] for index in sorted(self._plans)),
@@ -109,7 +109,7 @@ class _Converter:
             return int(target)
         known = ", ".join(stage.name for stage in stages if stage.name)
         raise InvalidArgumentError(
-            f"target stage {target!r} could not be found",
+            f'target stage "{target}" could not be found',
             hint=f"the Dockerfile names: {known}" if known else "no stage of it has a name",
         )
 
