@@ -8,7 +8,7 @@ import msgspec
 from boxship.errors import BoxshipError, InvalidArgumentError
 from boxship.image.context import Context
 from boxship.image.progress import Meter, Reporter
-from boxship.image.unpack import Layer
+from boxship.image.unpack import Layer, layer_lock
 from boxship.model.image import Descriptor
 from boxship.model.reference import Reference
 from boxship.registry.errors import VerificationError
@@ -85,9 +85,10 @@ async def fetch_layer(transfer: Transfer, layer: Layer, *, unpack: bool) -> int 
 
     Raises: as fetch_blob(), and as unpacking does.
     """
-    workers = transfer.context.workers
+    context = transfer.context
+    workers = context.workers
     meter = transfer.reporter.meter("Downloading", layer.short, layer.blob.size)
-    async with workers.alone(layer.blob.digest), workers.alone(layer.chain):
+    async with workers.alone(f"blob {layer.blob.digest}"), layer_lock(context, layer):
         if unpack and not transfer.context.snapshots.exists(layer.chain):
             return await workers.run(
                 transfer.stop, lambda: _fetch_unpacking(transfer, layer, meter)

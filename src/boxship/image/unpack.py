@@ -5,6 +5,7 @@ in one rename, so a crash leaves nothing half-made and doing it again costs noth
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -37,6 +38,12 @@ def layers_of(manifest: Manifest, config: ImageConfig) -> tuple[Layer, ...]:
     return tuple(Layer(*row) for row in rows)
 
 
+def layer_lock(context: Context, layer: Layer) -> AbstractAsyncContextManager[None]:
+    """Keeps two tasks from unpacking the same layer at once."""
+    # The diff id of a plain tar is its blob's digest too: locks of both kinds must differ.
+    return context.workers.alone(f"layer {layer.chain}")
+
+
 async def ensure_layer(
     context: Context, layer: Layer, reporter: Reporter | None = None
 ) -> int | None:
@@ -49,7 +56,7 @@ async def ensure_layer(
         InvalidArgumentError: the blob is damaged, is not what the config says, or leaves its root.
         ExhaustedError: no space left.
     """
-    async with context.workers.alone(layer.chain):
+    async with layer_lock(context, layer):
         if context.snapshots.exists(layer.chain):
             return None
         if reporter is not None:

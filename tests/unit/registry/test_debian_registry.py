@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from boxship.errors import NotFoundError, UnauthorizedError, UnavailableError
-from boxship.model.digest import Digest, digest_of
+from boxship.model.digest import digest_of
 from boxship.model.image import MEDIA_OCI_CONFIG, MEDIA_OCI_MANIFEST, Descriptor, Manifest
 from boxship.model.reference import Reference, parse_reference
 from boxship.model.registry import Credentials
@@ -40,9 +40,7 @@ class Memory:
 
 
 def source(data: bytes, *, sized: bool = True) -> Source:
-    return Source(
-        lambda: io.BytesIO(data), len(data) if sized else None, lambda: digest_of(data)
-    )
+    return Source(lambda: io.BytesIO(data), len(data) if sized else None, lambda: digest_of(data))
 
 
 def descriptor(data: bytes, media_type: str = "application/octet-stream") -> Descriptor:
@@ -157,9 +155,12 @@ def test_tls_with_an_authority_of_the_certs_directory(
 ) -> None:
     certificate, key = tmp_path / "reg.crt", tmp_path / "reg.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", str(key)]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )
@@ -191,5 +192,3 @@ class _Strict(RegistrySettings, frozen=True):
 
     def is_insecure(self, host: str) -> bool:
         return False
-
-
