@@ -29,8 +29,8 @@ class _Saved(msgspec.Struct, frozen=True, rename="pascal"):
     layers: tuple[str, ...]
 
 
-def save(context: Context, names: Sequence[str], out: BinaryIO) -> None:
-    """Write the images to a stream; see ImageService.save. Blocking."""
+def save(context: Context, names: Sequence[str], out: BinaryIO) -> tuple[Digest, ...]:
+    """Write the images to a stream, see ImageService.save; returns their ids. Blocking."""
     chosen = _choose(context, names)
     with (
         context.leases.hold() as lease,
@@ -49,8 +49,7 @@ def save(context: Context, names: Sequence[str], out: BinaryIO) -> None:
                 _file(tar, _path(digest), context.content.size(digest), blob)
         for name, data in _documents(chosen).items():
             _document(tar, name, data)
-    for image, _ in chosen.values():
-        context.tell("save", image.id, {"name": image.id})
+    return tuple(chosen)
 
 
 def _choose(context: Context, names: Sequence[str]) -> dict[Digest, tuple[Image, list[Reference]]]:

@@ -211,7 +211,8 @@ class ImageService:
 
         Raises: as resolve(), before the first byte.
         """
-        await self._run(lambda: save.save(self._context, names, out))
+        for image_id in await self._run(lambda: save.save(self._context, names, out)):
+            self._context.tell("save", image_id, {"name": image_id})
 
     async def import_(self, stream: BinaryIO, wanted: Import) -> Image:
         """Make an image of the tar stream of a file system.
