@@ -1,5 +1,6 @@
 """A base image of a Debian release, made from Debian's archive by mmdebstrap or debootstrap."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import IO, BinaryIO, Self, cast
 
 import msgspec
 
@@ -40,6 +41,9 @@ _FILES = {
     "usr/sbin/policy-rc.d": ("#!/bin/sh\nexit 101\n", 0o755),
 }
 _EMPTIED = ("var/lib/apt/lists", "var/cache/apt/archives", "var/log", "run", "tmp")
+_KEPT_WORDS = 50
+# Without it apt picks usrmerge, and with that all of Perl (50 MB).
+_MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 _STOPPED = "the bootstrap was stopped"
 _REMOVED = ("etc/resolv.conf", "etc/hostname", "var/cache/ldconfig/aux-cache")
 
@@ -101,6 +105,7 @@ def _with_mmdebstrap(
             "--format=tar",
             f"--architectures={plan.architecture}",
         ),
+        *((f"--hook-dir={_MERGED_USR}",) if _MERGED_USR.is_dir() else ()),
         f"--customize-hook=sync-in {extra} /",
         "--customize-hook=rm -f " + " ".join(f'"$1"/{name}' for name in _REMOVED),
         '--customize-hook=find "$1"/var/log -type f -delete',
@@ -152,7 +157,7 @@ class _Tool:
     def __init__(self, base: Base, argv: list[str], plan: _Plan, folder: Path) -> None:
         self._base = base
         self._name = argv[0]
-        self._words = (folder / "words").open("w+b")
+        self._words: collections.deque[str] = collections.deque(maxlen=_KEPT_WORDS)
         base.say("Running " + " ".join(argv[:3]))
         environment = {
             **{
@@ -168,11 +173,14 @@ class _Tool:
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=subprocess.PIPE,
             env=environment,
         )
         assert self._process.stdout is not None  # noqa: S101 - asked for above
+        assert self._process.stderr is not None  # noqa: S101
         self._output = self._process.stdout
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,))
+        self._listener.start()
 
     @property
     def output(self) -> BinaryIO:
@@ -189,6 +197,19 @@ class _Tool:
                 raise UnavailableError(_STOPPED)
             self._base.say(line.decode(errors="replace").strip())
 
+    def _listen(self, stream: IO[bytes]) -> None:
+        """Pass on what the tool says it does, and keep the rest for an error."""
+        with stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").strip()
+                if line.startswith("I: "):
+                    # What it does, without its hooks and temporary paths.
+                    if "/" in line or "hook" in line:
+                        continue
+                    self._base.say(line.removeprefix("I: ").rstrip("."))
+                elif line:
+                    self._words.append(line)
+
     def finish(self) -> None:
         """Wait for the end.
 
@@ -198,8 +219,8 @@ class _Tool:
         code = self._process.wait()
         if code == 0:
             return
-        self._words.seek(0)
-        words = self._words.read().decode(errors="replace").splitlines()
+        self._listener.join()
+        words = list(self._words)
         told = [line for line in words if line.startswith("E:")] or words[-1:]
         raise InternalError(
             f"{self._name} failed with status {code}: {'; '.join(told) or 'no message'}",
@@ -215,7 +236,7 @@ class _Tool:
             self._process.terminate()
             self._process.wait()
         self._output.close()
-        self._words.close()
+        self._listener.join()
 
 
 class _Output:
