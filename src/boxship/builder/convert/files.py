@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote, urlsplit
 
 from boxship.builder.convert.state import StageState
 from boxship.builder.dockerfile import instructions as i
@@ -45,6 +46,7 @@ async def copy(state: StageState, instruction: i.Copy, origin: Origin) -> None:
         unpack_remote=add is not None and add.unpack is True,
         keyword="ADD" if add is not None else "COPY",
     )
+    _check_names(operation, instruction.line)
     names = [*paths, *(f"<<{heredoc.name}" for heredoc in instruction.heredocs), destination]
     state.file_step(operation, _history(instruction, operation, names), others=others)
 
@@ -65,7 +67,7 @@ def _source(path: str, place: int, instruction: i.Copy) -> CopySource:
                 hint="clone it in a RUN, or put it in the build context",
             )
         if _URL.match(path):
-            return RemoteSource(path, _checked(instruction))
+            return RemoteSource(path, file_name(path), _checked(instruction))
         if instruction.checksum:
             raise DockerfileError(
                 "checksum can't be specified for non-HTTP sources", instruction.line
@@ -76,6 +78,19 @@ def _source(path: str, place: int, instruction: i.Copy) -> CopySource:
         # The part before `/./` is where the kept parents begin, so it must survive.
         return TreeSource(place, path.lstrip("/"))
     return TreeSource(place, posixpath.normpath("/" + path).lstrip("/") or ".")
+
+
+def file_name(url: str) -> str:
+    """The name a URL gives its file when the destination is a directory; may be empty."""
+    return unquote(posixpath.basename(urlsplit(url).path)).replace("/", "_")
+
+
+def _check_names(operation: Copy, line: int) -> None:
+    if not operation.destination.endswith("/"):
+        return
+    for source in operation.sources:
+        if isinstance(source, RemoteSource) and source.name in ("", ".", ".."):
+            raise DockerfileError(f"cannot determine filename from url: {source.url}", line)
 
 
 def _checked(instruction: i.Add) -> str:

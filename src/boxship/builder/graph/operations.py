@@ -91,9 +91,15 @@ class InlineSource(msgspec.Struct, frozen=True, tag="inline"):
 
 
 class RemoteSource(msgspec.Struct, frozen=True, tag="remote"):
-    """A file to fetch by http or https, with the digest it must have or an empty string."""
+    """A file to fetch by http or https.
+
+    Attributes:
+        name: what the file is called in a destination that is a directory.
+        checksum: the digest it must have, or empty.
+    """
 
     url: str
+    name: str
     checksum: str = ""
 
 

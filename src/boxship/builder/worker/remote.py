@@ -1,11 +1,9 @@
 """ADD of a URL: fetch it once, digest it on the way."""
 
 import hashlib
-import posixpath
 import threading
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -19,7 +17,6 @@ class Fetched(msgspec.Struct, frozen=True):
     """A downloaded file; `modified` is what its server says, seconds since the epoch, or 0."""
 
     path: str
-    name: str
     digest: str
     modified: int
 
@@ -61,12 +58,7 @@ def fetch(url: str, checksum: str, directory: Path, stop: threading.Event) -> Fe
         raise InvalidArgumentError(
             f"ADD failed: digest mismatch for {url}: got {found}, expected {checksum}"
         )
-    return Fetched(str(place), file_name(url), found, modified)
-
-
-def file_name(url: str) -> str:
-    """The name a URL gives its file when the destination is a directory; may be empty."""
-    return unquote(posixpath.basename(urlsplit(url).path)).replace("/", "_")
+    return Fetched(str(place), found, modified)
 
 
 def _seconds(text: str) -> int:

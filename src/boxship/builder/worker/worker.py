@@ -27,7 +27,7 @@ from boxship.builder.worker.remote import Fetched, fetch
 from boxship.builder.worker.run_mounts import CacheLocks, RunMounts
 from boxship.builder.worker.setting import Job, Stores
 from boxship.builder.worker.sources import Sources
-from boxship.errors import InternalError, InvalidArgumentError
+from boxship.errors import InternalError
 from boxship.model.digest import Digest, digest_of
 from boxship.model.image import MEDIA_OCI_LAYER_GZIP, Descriptor
 from boxship.model.mount import Mount
@@ -157,12 +157,8 @@ class SnapshotWorker:
 
     async def _remote_file(self, source: RemoteSource, operation: Copy) -> messages.FetchedFile:
         fetched = await self._fetch(source)
-        if not fetched.name and operation.destination.endswith("/"):
-            raise InvalidArgumentError(
-                f"ADD failed: cannot determine filename from url: {source.url}"
-            )
         return messages.FetchedFile(
-            fetched.path, fetched.name, fetched.modified, operation.unpack_remote
+            fetched.path, source.name, fetched.modified, operation.unpack_remote
         )
 
     async def _fetch(self, source: RemoteSource) -> Fetched:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from boxship.builder.dockerfile import DockerfileError, lint, parse, parse_instructions
 from boxship.builder.dockerfile import instructions as i
+from boxship.builder.dockerfile.errors import DockerfileError
+from boxship.builder.dockerfile.lint import lint
+from boxship.builder.dockerfile.parser import parse, parse_instructions
 from boxship.errors import UnsupportedError
 from boxship.model.image import HealthcheckDocument
 

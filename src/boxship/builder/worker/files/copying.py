@@ -139,8 +139,8 @@ class Copier:
         """Where this match goes: with `--parents` below the directories it came from."""
         if not self._rules.parents:
             return self._rules.destination
-        before, pivot, _ = path.partition("/./")
-        depth = before.count("/") + 1 if pivot else 0
+        before, pivot, _ = path.removeprefix("./").partition("/./")
+        depth = posixpath.normpath(before).count("/") + 1 if pivot else 0
         kept = "/".join(name.split("/")[depth:])
         directory = posixpath.normpath("/" + posixpath.dirname(kept)).strip("/")
         base = self._rules.destination.rstrip("/") + "/"

@@ -81,10 +81,11 @@ class Tree:
                 raise self._missing(path) from error
             raise InvalidArgumentError(f"stat {path}: {error.strerror}") from error
         real = place_of(descriptor).removeprefix(self._place).strip("/")
-        if self._hidden(real):
+        facts = os.fstat(descriptor)
+        if self._hidden(real, facts):
             os.close(descriptor)
             raise self._missing(path)
-        return Found(path, real, descriptor, os.fstat(descriptor))
+        return Found(path, real, descriptor, facts)
 
     def match(self, path: str) -> list[str]:
         """The paths a source means: itself, or what its wildcards match, sorted."""
@@ -93,7 +94,7 @@ class Tree:
         found = [""]
         for component in path.split("/"):
             found = [name for base in found for name in self._matching(base, component)]
-        return sorted(name for name in found if not self._hidden(name))
+        return sorted(name for name in found if self._visible(name))
 
     def _matching(self, base: str, pattern: str) -> Iterator[str]:
         if not has_wildcards(pattern):
@@ -117,10 +118,18 @@ class Tree:
         walker = _Walker(found, self._rules, excludes)
         return walker.run()
 
-    def _hidden(self, real: str) -> bool:
-        if not self._rules or real in ("", "."):
+    def _visible(self, path: str) -> bool:
+        try:
+            os.close(self.find(path).descriptor)
+        except InvalidArgumentError:
             return False
-        return self._rules.excludes(real) and self._rules.prunes(real)
+        return True
+
+    def _hidden(self, real: str, facts: os.stat_result) -> bool:
+        """Whether rules hide a path, and for a directory all that is below it, too."""
+        if not self._rules or not real or not self._rules.excludes(real):
+            return False
+        return not stat.S_ISDIR(facts.st_mode) or self._rules.prunes(real)
 
     def _missing(self, path: str) -> InvalidArgumentError:
         return InvalidArgumentError(f"{self._what}stat {path}: file does not exist")
