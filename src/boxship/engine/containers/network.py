@@ -8,7 +8,7 @@ import msgspec
 
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.modes import modes_of
-from boxship.errors import InvalidArgumentError
+from boxship.errors import ConflictError, InvalidArgumentError
 from boxship.model.container import (
     Container,
     ContainerConfig,
@@ -25,6 +25,10 @@ INTERFACE_SYSCTLS = ("net.ipv4.conf.eth", "net.ipv6.conf.eth", "net.ipv4.neigh.e
 
 DEFAULT_NETWORK = "bridge"
 _PSEUDO = ("host", "none")
+
+
+class NamespaceGoneError(ConflictError):
+    """A container's process ended before its network namespace could be opened."""
 
 
 def wanted_networks(
@@ -129,8 +133,15 @@ async def leave(
 
 @contextmanager
 def network_namespace(pid: int) -> Iterator[int]:
-    """The network namespace of a process, open for the length of the block."""
-    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    """The network namespace of a process, open for the length of the block.
+
+    Raises:
+        NamespaceGoneError: the process has ended.
+    """
+    try:
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as gone:
+        raise NamespaceGoneError(f"process {pid} has ended, and its network with it") from gone
     try:
         yield namespace
     finally:

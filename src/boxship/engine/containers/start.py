@@ -5,14 +5,14 @@ under /etc, bundle, process (its child builds the root file system from here on)
 ports meanwhile, attached clients, go.
 """
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import msgspec
 
 from boxship import log
 from boxship.engine.containers.attach import bind_pending
 from boxship.engine.containers.bundle import write_bundle
-from boxship.engine.containers.network import join_networks, reserve_networks
+from boxship.engine.containers.network import NamespaceGoneError, join_networks, reserve_networks
 from boxship.engine.containers.prepare import prepare_mounts
 from boxship.engine.containers.remove import remove_stopped
 from boxship.engine.containers.spec import container_spec
@@ -108,7 +108,9 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     undo.push_async_callback(context.supervisor.delete, entry.id)
     ports: tuple[PublishedPort, ...] = ()
     if endpoints:
-        ports = await join_networks(context, container, pid, undo)
+        # A child that ended already has no namespace left; asking to start it tells why.
+        with suppress(NamespaceGoneError):
+            ports = await join_networks(context, container, pid, undo)
     container = msgspec.structs.replace(container, ports=ports)
     # What the networks gave must be on record before the process can outlive a crash of ours.
     context.store.save(entry, container)
