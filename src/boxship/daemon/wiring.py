@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,8 @@ from boxship.api.routes.networks import NetworkRoutes
 from boxship.api.routes.output import OutputRoutes
 from boxship.api.routes.system import SystemRoutes
 from boxship.api.routes.volumes import VolumeRoutes
+from boxship.builder.service import BuildService, BuildStores
+from boxship.builder.worker.runner import ContainerRunner, RunnerSettings
 from boxship.daemon.config import DaemonConfig
 from boxship.engine.engine import Engine, Parts
 from boxship.engine.events import EventBus
@@ -30,11 +33,24 @@ from boxship.network.service import NetworkService
 from boxship.network.settings import AddressRange, NetworkSettings
 from boxship.paths import Paths
 from boxship.registry.settings import RegistrySettings
+from boxship.runtime.keeper.messages import Exit
 from boxship.runtime.supervisor import Supervisor
 from boxship.storage.content.store import ContentStore
 from boxship.storage.records.database import Database
+from boxship.storage.records.records import Records
 from boxship.storage.snapshots.store import SnapshotStore
 from boxship.volume import VolumeService
+
+
+class _Stores(NamedTuple):
+    """What is on disk."""
+
+    database: Database
+    content: ContentStore
+    snapshots: SnapshotStore
+    images: ImageService
+    volumes: VolumeService
+    events: EventBus
 
 
 async def open_engine(
@@ -51,33 +67,50 @@ async def open_engine(
     Raises:
         BoxshipError: a part cannot start.
     """
-    parts = await _open_parts(config, paths, stack)
-    engine = Engine(parts, _engine_settings(config))
+    settings = _engine_settings(config)
+    stores = _open_stores(config, paths, stack)
+    networks = NetworkService(stores.database, _network_settings(config))
+    stack.push_async_callback(networks.stop)
+    await networks.start()
+    exits = _Exits()
+    supervisor = await Supervisor.connect(paths.exec_root, on_exit=exits)
+    stack.push_async_callback(supervisor.close)
+    runner = ContainerRunner(
+        supervisor, networks, paths, RunnerSettings(settings.userns, settings.cgroup_parent)
+    )
+    exits.builds = runner.exited
+    parts = Parts(
+        paths=paths,
+        database=stores.database,
+        snapshots=stores.snapshots,
+        images=stores.images,
+        networks=networks,
+        volumes=stores.volumes,
+        builder=_builder(paths, stores, runner),
+        supervisor=supervisor,
+        exits=exits.containers,
+        events=stores.events,
+        clock=time.time_ns,
+    )
+    engine = Engine(parts, settings)
     stack.push_async_callback(engine.close)
     await engine.recover()
-
-    async def shutdown(containers: bool) -> None:  # noqa: FBT001 - a callback
-        if containers:
-            for item in await engine.containers.list(ListQuery()):
-                await engine.containers.stop(item.container.id)
-        stop()
-
-    resources = (
-        SystemRoutes(engine),
-        ContainerRoutes(engine),
-        OutputRoutes(engine),
-        ExecRoutes(engine),
-        ImageRoutes(engine),
-        BuildRoutes(engine, paths.data_root / "tmp"),
-        NetworkRoutes(engine),
-        VolumeRoutes(engine),
-        DaemonRoutes(shutdown),
-        AbsentRoutes(),
-    )
-    return Router(tuple(route for resource in resources for route in resource.routes()))
+    return _router(engine, paths, stop)
 
 
-async def _open_parts(config: DaemonConfig, paths: Paths, stack: AsyncExitStack) -> Parts:
+class _Exits:
+    """Sorts the keeper's reports: steps of builds to the builder, the rest to the engine."""
+
+    def __init__(self) -> None:
+        self.builds: Callable[[Exit], bool] = lambda _ended: False
+        self.containers = ExitRelay()
+
+    def __call__(self, ended: Exit) -> None:
+        if not self.builds(ended):
+            self.containers(ended)
+
+
+def _open_stores(config: DaemonConfig, paths: Paths, stack: AsyncExitStack) -> _Stores:
     database = Database(paths.database)
     stack.callback(database.close)
     content = ContentStore(paths.content)
@@ -97,25 +130,40 @@ async def _open_parts(config: DaemonConfig, paths: Paths, stack: AsyncExitStack)
     volumes = VolumeService(database, paths.volumes)
     stack.callback(volumes.close)
     volumes.start()
-    networks = NetworkService(database, _network_settings(config))
-    stack.push_async_callback(networks.stop)
-    await networks.start()
-    exits = ExitRelay()
-    supervisor = await Supervisor.connect(paths.exec_root, on_exit=exits)
-    stack.push_async_callback(supervisor.close)
-    return Parts(
-        paths=paths,
-        database=database,
-        snapshots=snapshots,
-        images=images,
-        networks=networks,
-        volumes=volumes,
-        builder=_builder(),
-        supervisor=supervisor,
-        exits=exits,
-        events=events,
-        clock=time.time_ns,
+    return _Stores(database, content, snapshots, images, volumes, events)
+
+
+def _builder(paths: Paths, stores: _Stores, runner: ContainerRunner) -> BuildService:
+    build_stores = BuildStores(
+        images=stores.images,
+        content=stores.content,
+        content_root=paths.content,
+        snapshots=stores.snapshots,
+        records=Records(stores.database, "build_cache"),
     )
+    return BuildService(build_stores, runner, paths.data_root / "builder", time.time_ns)
+
+
+def _router(engine: Engine, paths: Paths, stop: Callable[[], None]) -> Router:
+    async def shutdown(containers: bool) -> None:
+        if containers:
+            for item in await engine.containers.list(ListQuery()):
+                await engine.containers.stop(item.container.id)
+        stop()
+
+    resources = (
+        SystemRoutes(engine),
+        ContainerRoutes(engine),
+        OutputRoutes(engine),
+        ExecRoutes(engine),
+        ImageRoutes(engine),
+        BuildRoutes(engine, paths.data_root / "tmp"),
+        NetworkRoutes(engine),
+        VolumeRoutes(engine),
+        DaemonRoutes(shutdown),
+        AbsentRoutes(),
+    )
+    return Router(tuple(route for resource in resources for route in resource.routes()))
 
 
 def _engine_settings(config: DaemonConfig) -> EngineSettings:
@@ -142,11 +190,3 @@ def _network_settings(config: DaemonConfig) -> NetworkSettings:
     return msgspec.structs.replace(
         settings, bip=config.bip, dns=config.dns, ranges=ranges or settings.ranges
     )
-
-
-class _NoBuilder:
-    async def build(self, request, output): raise AssertionError
-    async def prune(self): return 0
-    def cache_size(self): return 0
-
-def _builder(): return _NoBuilder()

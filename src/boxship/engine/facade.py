@@ -29,7 +29,7 @@ from boxship.engine.values import (
 )
 from boxship.model.container import Container, ContainerConfig, EndpointRequest, HostConfig
 from boxship.model.event import Event
-from boxship.model.image import History, Image
+from boxship.model.image import Image
 from boxship.model.network import Network, NetworkRequest
 from boxship.model.platform import Platform
 from boxship.model.registry import Credentials
@@ -38,6 +38,7 @@ from boxship.model.volume import Volume
 if TYPE_CHECKING:
     from boxship.builder import BuildEvent, BuildRequest
     from boxship.image import Progress, Removed
+    from boxship.image.describe import HistoryEntry
 
     ProgressSink = Callable[[Progress], None]
 
@@ -201,7 +202,7 @@ class Images(Protocol):
 
     def list(self, filters: Filters, *, all: bool = False) -> tuple[Image, ...]: ...  # noqa: A002
 
-    def history(self, name: str) -> tuple[History, ...]: ...
+    def history(self, name: str) -> "tuple[HistoryEntry, ...]": ...
 
     def tag(self, source: str, target: str) -> None: ...
 
