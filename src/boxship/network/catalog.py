@@ -1,6 +1,7 @@
 """The networks there are: their records, and what may be created and removed."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network
 
@@ -28,6 +29,9 @@ ICC = "com.docker.network.bridge.enable_icc"
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 _DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
+
+# A part of what the kernel takes (dev_valid_name in net/core/dev.c): it is written into rules too.
+_LINK_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Network).decode
@@ -147,8 +151,7 @@ class Catalog:
         wanted = request.options.get(BRIDGE_NAME)
         if not wanted:
             return f"bx-{network_id[:12]}"
-        # What the kernel takes as a name: dev_valid_name in net/core/dev.c
-        if len(wanted.encode()) > 15 or wanted in (".", "..") or not _plain(wanted):
+        if not _LINK_NAME.fullmatch(wanted):
             raise InvalidArgumentError(f'invalid bridge name "{wanted}"')
         if any(network.link == wanted for network in self._networks.values()):
             raise ConflictError(f"bridge {wanted} belongs to another network")
@@ -239,7 +242,3 @@ def _check_driver(driver: str) -> None:
 def _check_mtu(value: str) -> None:
     if not value.isdecimal() or not (value == "0" or 68 <= int(value) <= 65535):
         raise InvalidArgumentError(f"invalid {MTU} {value}", hint="use 68 to 65535")
-
-
-def _plain(name: str) -> bool:
-    return all(character > " " and character not in "/:" for character in name)

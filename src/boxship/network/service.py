@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from boxship.errors import ConflictError, ForbiddenError, InternalError, NotFoundError
 from boxship.kernel import netlink
 from boxship.kernel.nftables import Nftables
@@ -207,6 +209,12 @@ class NetworkService:
     ) -> Endpoint:
         """Take an address before the container has a namespace; `join` uses it, `leave` frees it.
 
+        Args:
+            sandbox: whose it is; without a namespace yet.
+            name_or_id: of the network.
+            request: what the user chose for this network.
+            aliases: more names, which the engine gives on user networks.
+
         Raises:
             NotFoundError: there is no such network.
             ConflictError: the container is on it already.
@@ -217,7 +225,11 @@ class NetworkService:
             raise ConflictError(
                 f"endpoint with name {sandbox.name} already exists in network {network.name}"
             )
-        endpoint = self._plan(network, sandbox, _with_aliases(request, aliases))
+        wish = request or EndpointRequest()
+        if network.name != "bridge":
+            # The default network has no names, so there these say nothing.
+            wish = msgspec.structs.replace(wish, aliases=(*wish.aliases, *aliases))
+        endpoint = self._plan(network, sandbox, wish)
         self._membership.put(Member(sandbox, endpoint, joined=False))
         return endpoint
 
@@ -450,15 +462,3 @@ class NetworkService:
         self._sweep = None
         released, self._released = sorted(self._released), set()
         create_task(asyncio.to_thread(delete_links, released), "remove left-over links")
-
-
-def _with_aliases(request: EndpointRequest | None, aliases: Sequence[str]) -> EndpointRequest:
-    base = request or EndpointRequest()
-    return EndpointRequest(
-        aliases=(*base.aliases, *aliases),
-        links=base.links,
-        ipv4_address=base.ipv4_address,
-        ipv6_address=base.ipv6_address,
-        mac_address=base.mac_address,
-        driver_options=base.driver_options,
-    )

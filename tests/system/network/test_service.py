@@ -3,23 +3,34 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import pytest
 
 from boxship.errors import ForbiddenError, InternalError, NotFoundError
 from boxship.kernel import netlink
-from boxship.kernel.nftables import Nftables
 from boxship.kernel.netns import entered, socket_in
-from boxship.model.container import Endpoint, EndpointRequest, PortBinding
+from boxship.kernel.nftables import Nftables
+from boxship.model.container import EndpointRequest, PortBinding
 from boxship.model.network import IpamPool, NetworkRequest
 from boxship.network import NetworkService, NetworkSettings, Sandbox
 from boxship.storage.records.database import Database
 
-from .conftest import Peer
-
 pytestmark = [pytest.mark.root, pytest.mark.netns]
 _TIMEOUT = 1.0
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - in a namespace of its own
+
+
+class Peer(Protocol):
+    """The host on the outside that the fixture makes."""
+
+    netns: int
+    address: str
+    host_address: str
+
+    def add_route(self, destination: str, prefix: int) -> None: ...
 
 
 def sandbox(name: str, netns: int) -> Sandbox:
@@ -38,7 +49,7 @@ async def running(database: Database, settings: NetworkSettings) -> AsyncIterato
 
 def listen(netns: int, port: int = 80, kind: int = socket.SOCK_STREAM) -> socket.socket:
     server = socket_in(netns, socket.AF_INET, kind)
-    server.bind(("0.0.0.0", port))
+    server.bind((_EVERY_ADDRESS, port))
     server.settimeout(_TIMEOUT)
     if kind == socket.SOCK_STREAM:
         server.listen(8)
@@ -56,9 +67,9 @@ def talk(server: socket.socket, netns: int, address: str, port: int) -> tuple[st
         return seen[0], client.recv(16)
 
 
-def reaches(netns: int, address: str, port: int) -> bool:
+def reaches(netns: int, address: str, port: int, patience: float = 0.07) -> bool:
     with socket_in(netns, socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(0.15)
+        client.settimeout(patience)
         try:
             client.connect((address, port))
         except OSError:
@@ -156,7 +167,7 @@ def test_a_published_port_is_reached_from_everywhere(
                 endpoint.ipv4_address,
                 [PortBinding(80, host_port=8080), PortBinding(80)],
             )
-            assert (ports[0].host_ip, ports[0].host_port) == ("0.0.0.0", 8080)
+            assert (ports[0].host_ip, ports[0].host_port) == (_EVERY_ADDRESS, 8080)
             assert 49153 <= ports[1].host_port <= 65535
             with listen(one) as server:
                 # From outside, with the sender's address kept.
@@ -194,22 +205,19 @@ def test_publishing_on_one_address_leaves_the_others_alone(
                 assert talk(server, host, "127.0.0.1", 8080)[1] == b"hello"
                 assert not reaches(outside.netns, "10.99.0.1", 8080)
                 # A neighbour that routes 127.0.0.1 to us (CVE-2020-8558) gets nowhere.
-                with entered(outside.netns):
-                    _accept_loopback_routing(outside)
+                with entered(outside.netns), netlink.RouteSocket() as route:
+                    _route_loopback(route, outside.host_address)
                 assert not reaches(outside.netns, "127.0.0.1", 8080)
 
     asyncio.run(scenario())
 
 
-def _accept_loopback_routing(outside: Peer) -> None:
-    from pathlib import Path
-
+def _route_loopback(route: netlink.RouteSocket, gateway: str) -> None:
+    """In the current namespace: send packets for 127.0.0.1 out by eth0."""
     Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1")
-    with netlink.RouteSocket() as route:
-        index = socket.if_nametoindex("eth0")
-        nothing = socket.if_nametoindex("lo")
-        route.transact([netlink.delete_address(nothing, "127.0.0.1", 8)])
-        route.transact([netlink.add_route(index, outside.host_address, "127.0.0.1", 32)])
+    route.transact([netlink.delete_address(1, "127.0.0.1", 8)])
+    eth0 = socket.if_nametoindex("eth0")
+    route.transact([netlink.add_route(eth0, gateway, "127.0.0.1", 32)])
 
 
 def test_udp_ports_are_published(
@@ -318,16 +326,11 @@ def test_containers_do_not_reach_the_hosts_loopback(
         async with running(database, settings) as service:
             await service.join(sandbox("one", one), "bridge")
             with entered(one), netlink.RouteSocket() as route:
-                from pathlib import Path
-
-                Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1")
-                route.transact([netlink.delete_address(1, "127.0.0.1", 8)])
-                eth0 = socket.if_nametoindex("eth0")
-                route.transact([netlink.add_route(eth0, "10.213.0.1", "127.0.0.1", 32)])
+                _route_loopback(route, "10.213.0.1")
             with listen(host, 7777):
-                assert reaches(host, "127.0.0.1", 7777)
+                assert reaches(host, "127.0.0.1", 7777, _TIMEOUT)
                 assert not reaches(one, "127.0.0.1", 7777)
-                assert reaches(one, "10.213.0.1", 7777)
+                assert reaches(one, "10.213.0.1", 7777, _TIMEOUT)
 
     asyncio.run(scenario())
 
@@ -363,7 +366,7 @@ def test_without_icc_neighbours_are_out_of_reach(
             await service.join(sandbox("one", one), "bridge")
             second = await service.join(sandbox("two", two), "bridge")
             with listen(two):
-                assert reaches(host, second.ipv4_address, 80)
+                assert reaches(host, second.ipv4_address, 80, _TIMEOUT)
                 assert not reaches(one, second.ipv4_address, 80)
 
     asyncio.run(scenario())
