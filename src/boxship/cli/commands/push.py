@@ -3,7 +3,7 @@
 import sys
 
 from boxship.cli.command import Command
-from boxship.cli.credentials import DEFAULT_REGISTRY, encode, find, registry_of
+from boxship.cli.credentials import encode, find, registry_of
 from boxship.cli.flags import Flag, Parsed
 from boxship.cli.progress import Progress
 from boxship.cli.pulling import StreamError, split_tag
@@ -16,13 +16,8 @@ if TYPE_CHECKING:
 def push(app: "App", parsed: Parsed) -> int:
     """Push one tag."""
     name, tag = split_tag(parsed.args[0])
-    registry = registry_of(name)
     # The engine insists on the header, as Docker's does; an empty document means anonymous.
-    headers = {"X-Registry-Auth": encode(find(registry) or {})}
-    shown = "docker.io" if registry == DEFAULT_REGISTRY else ""
-    if not parsed.flag("quiet"):
-        path = f"{shown}/library/{name}" if shown and "/" not in name else name
-        app.out(f"The push refers to repository [{path}]")
+    headers = {"X-Registry-Auth": encode(find(registry_of(name)) or {})}
     answer = app.request("POST", f"/images/{name}/push", {"tag": tag}, headers=headers)
     progress = Progress(sys.stdout, quiet=parsed.flag("quiet"))
     for message in answer.documents():
