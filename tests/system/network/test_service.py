@@ -1,6 +1,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from boxship.errors import ForbiddenError, InternalError, NotFoundError
 from boxship.kernel import netlink
-from boxship.kernel.netns import entered, socket_in
+from boxship.kernel.netns import entered, open_netns, socket_in
 from boxship.kernel.nftables import Nftables
 from boxship.model.container import EndpointRequest, PortBinding
 from boxship.model.network import IpamPool, NetworkRequest
@@ -538,3 +539,30 @@ def test_host_and_none_are_networks_too(
             assert service.containers(service.get("host").id) == {}
 
     asyncio.run(scenario())
+
+
+@pytest.mark.userns
+def test_a_namespace_of_a_user_namespace_is_joined_by_the_host(
+    host: int, database: Database, settings: NetworkSettings
+) -> None:
+    command = ["unshare", "--user", "--net", "--map-root-user", "sh", "-c", "echo; read _"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        child.stdout.readline()
+
+        async def scenario() -> None:
+            netns = open_netns(child.pid)
+            async with running(database, settings) as service:
+                await service.create(NetworkRequest("mine"))
+                first = await service.join(sandbox("one", netns), "bridge")
+                second = await service.join(sandbox("one", netns), "mine")
+                with listen(netns) as server:
+                    for endpoint in (first, second):
+                        assert talk(server, host, endpoint.ipv4_address, 80)[1] == b"hello"
+                await service.leave(sandbox("one", netns).container_id, first)
+                await service.leave(sandbox("one", netns).container_id, second)
+            os.close(netns)
+
+        asyncio.run(scenario())
+        child.stdin.close()
