@@ -5,7 +5,7 @@ from typing import Protocol
 
 from boxship.builder import BuildEvent, BuildRequest
 from boxship.engine.context import Context
-from boxship.engine.filters import check_filters
+from boxship.engine.filters import check_filters, older_than
 from boxship.engine.values import Filters, PruneReport
 from boxship.model.image import Image
 
@@ -15,8 +15,8 @@ class Builder(Protocol):
 
     async def build(self, request: BuildRequest, output: Callable[[BuildEvent], None]) -> Image: ...
 
-    async def prune(self) -> int:
-        """Empty the cache; the bytes that gave."""
+    async def prune(self, unused_since: int | None = None) -> int:
+        """Empty the cache of what was not used since a time; the bytes that gave."""
         ...
 
     def cache_size(self) -> int:
@@ -36,7 +36,8 @@ class BuildFacade:
 
     async def prune(self, filters: Filters) -> PruneReport:
         check_filters(filters, ("all", "until", "id", "label", "type"))
-        return PruneReport((), await self._builder.prune())
+        limit = older_than(filters, self._context.clock())
+        return PruneReport((), await self._builder.prune(limit))
 
     def cache_size(self) -> int:
         """Bytes that the build cache takes."""

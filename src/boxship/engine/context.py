@@ -1,6 +1,7 @@
 """What the verbs of the engine work with, handed to each of them."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from boxship.engine.containers.store import ContainerStore, Entry
@@ -21,6 +22,7 @@ class Context:
 
     Attributes:
         clock: nanoseconds since the epoch.
+        transaction: all records written in its block are written, or none.
     """
 
     settings: EngineSettings
@@ -33,6 +35,7 @@ class Context:
     images: ImageService
     networks: NetworkService
     volumes: VolumeService
+    transaction: Callable[[], AbstractContextManager[None]]
     ranges: IdRanges = field(default_factory=IdRanges)
 
     def tell(self, entry: Entry, action: str, **attributes: str) -> None:

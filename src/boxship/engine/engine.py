@@ -1,5 +1,6 @@
 """The engine: its services, wired to what they stand on."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,8 +71,10 @@ class Engine:
             images=parts.images,
             networks=parts.networks,
             volumes=parts.volumes,
+            transaction=parts.database.transaction,
         )
         self._exits = parts.exits
+        self._settling: set[asyncio.Task[None]] = set()
         self.events = parts.events
         self.containers = ContainerService(context)
         self.execs = ExecService(context)
@@ -93,6 +96,7 @@ class Engine:
     async def close(self) -> None:
         """Let go; containers run on. The parts are closed by whoever made them."""
         await shut_down(self._context)
+        await asyncio.gather(*self._settling, return_exceptions=True)
 
     def _exited(self, ended: Exit) -> None:
         if ended.exec_id is not None:
@@ -101,4 +105,6 @@ class Engine:
         entry = self._context.store.get(ended.container_id)
         if entry is not None:
             work = container_exited(self._context, entry, ended)
-            log.create_task(work, f"exit of {entry.id[:12]}")
+            task = log.create_task(work, f"exit of {entry.id[:12]}")
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)

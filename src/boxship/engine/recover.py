@@ -6,13 +6,14 @@ The keeper's word counts for processes, the records' for everything else. What i
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from boxship import log
 from boxship.engine.containers.exits import container_exited, schedule_restart
-from boxship.engine.containers.network import network_namespace, sandbox_of
+from boxship.engine.containers.network import NamespaceGoneError, network_namespace, sandbox_of
 from boxship.engine.containers.release import forget_process, release
 from boxship.engine.containers.remove import remove_stopped
 from boxship.engine.containers.start import start
@@ -58,7 +59,7 @@ async def _settle(context: Context, entry: Entry, status: Status | None) -> None
     if container.state.status == "removing":
         await forget_process(context, entry.id)
         async with entry.lock:
-            await remove_stopped(context, entry, volumes=False)
+            await remove_stopped(context, entry, volumes=container.volumes_go)
     elif status is None:
         await _settle_lost(context, entry)
     elif status.exit is not None:
@@ -115,7 +116,8 @@ async def _adopt_networks(context: Context, entry: Entry) -> None:
     if not joined:
         return
     published = [port for port in container.ports if port.host_port]
-    with network_namespace(container.state.pid) as namespace:
+    # One that ends in this moment has no namespace any more; its exit is about to be told.
+    with suppress(NamespaceGoneError), network_namespace(container.state.pid) as namespace:
         await context.networks.adopt(sandbox_of(container, namespace), joined, published)
     if container.host.dns:
         context.networks.use_servers(container.id, container.host.dns)

@@ -294,6 +294,7 @@ class Container(msgspec.Struct, frozen=True):
         path: argv[0] after entrypoint and command were merged; `args` is the rest.
         user_base: first host id of its user namespace, 0 when it shares the host's.
         manually_stopped: a user stopped it, so `unless-stopped` leaves it.
+        volumes_go: its removal has begun, and its anonymous volumes are to be removed too.
     """
 
     id: str
@@ -316,3 +317,4 @@ class Container(msgspec.Struct, frozen=True):
     resolv_path: str = ""
     hosts_path: str = ""
     hostname_path: str = ""
+    volumes_go: bool = False

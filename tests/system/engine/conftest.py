@@ -30,7 +30,8 @@ from boxship.storage.snapshots.store import SnapshotStore
 from boxship.volume import VolumeService
 
 IMAGE = "busybox"
-CGROUP = f"/boxship-engine-test-{os.getpid()}"
+# The daemons that tests start and kill put containers below the same group.
+CGROUP = os.environ.setdefault("ENGINE_TEST_CGROUP", f"/boxship-engine-test-{os.getpid()}")
 
 
 def _own_network() -> int:
@@ -55,8 +56,8 @@ class NoBuilder:
     async def build(self, request: Any, output: Any) -> Any:
         raise AssertionError((request, output))
 
-    async def prune(self) -> int:
-        return 0
+    async def prune(self, unused_since: int | None = None) -> int:
+        return unused_since or 0
 
     def cache_size(self) -> int:
         return 0
@@ -65,8 +66,9 @@ class NoBuilder:
 class Rig:
     """One engine and the parts it stands on; `engine` is replaced by `restart`."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, clock: Callable[[], int] = time.time_ns) -> None:
         self.paths = paths
+        self._clock = clock
         self.engine: Engine
         self.supervisor: Supervisor
         self._parts: Parts
@@ -75,7 +77,8 @@ class Rig:
         database = Database(self.paths.database)
         content = ContentStore(self.paths.content)
         snapshots = SnapshotStore(self.paths.snapshots)
-        events = EventBus(time.time_ns)
+        self.snapshots = snapshots
+        events = EventBus(self._clock)
         exits = ExitRelay()
         settings = NetworkSettings(
             bridge="bxeng0", table="boxship_engine_test", bip="10.214.0.1/24", ip_forward=False
@@ -101,7 +104,7 @@ class Rig:
             supervisor=self.supervisor,
             exits=exits,
             events=events,
-            clock=time.time_ns,
+            clock=self._clock,
         )
         self.engine = Engine(self._parts, EngineSettings(cgroup_parent=CGROUP, stop_grace=1))
         await self.engine.recover()

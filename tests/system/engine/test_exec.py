@@ -46,9 +46,9 @@ def test_output_exit_code_and_surroundings(scenario: Run) -> None:
         )
         assert output.split() == [b"exec", b"2", b"/srv", b"0", container.id[:12].encode()]
         output, _ = await run(
-            rig, container.id, "sh", "-c", "id -un; pwd", user="www-data", working_dir="/tmp"
+            rig, container.id, "sh", "-c", "id -un; pwd", user="www-data", working_dir="/var"
         )
-        assert output.split() == [b"www-data", b"/tmp"]
+        assert output.split() == [b"www-data", b"/var"]
         assert rig.engine.execs.of_container(container.id) == ()
 
     scenario(work)

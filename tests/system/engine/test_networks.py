@@ -26,7 +26,8 @@ def test_a_bridge_address_names_and_files(scenario: Run) -> None:
         code, output = await rig.run(
             "sh",
             "-c",
-            "ip -4 addr show eth0 | grep -o '10[.][.0-9/]*' | head -1; cat /etc/hosts /etc/resolv.conf",
+            "ip -4 addr show eth0 | grep -o '10[.][.0-9/]*' | head -1;"
+            "cat /etc/hosts /etc/resolv.conf",
             network_mode="bridge",
             extra_hosts=("db:10.0.0.9", "me:host-gateway"),
             dns=("10.1.1.1",),
@@ -57,7 +58,7 @@ def test_published_ports(scenario: Run) -> None:
             "true", network_mode="bridge", port_bindings=(PortBinding(80, host_port=18080),)
         )
         with pytest.raises(
-            BoxshipError, match="Bind for .*:18080 failed: port is already allocated"
+            BoxshipError, match=r"Bind for .*:18080 failed: port is already allocated"
         ):
             await rig.engine.containers.start(other.id)
         assert not rig.engine.containers.inspect(other.id).state.running

@@ -43,34 +43,38 @@ async def create(
     with ExitStack() as undo:
         context.store.reserve(bare, container_id)
         undo.callback(context.store.unreserve, bare)
-        container = await _make(context, image, (container_id, bare), (config, host), undo)
-        entry = context.store.add(container)
+        chain = await context.images.ensure_unpacked(image)
+        context.snapshots.prepare(container_id, chain or None, volatile=host.auto_remove)
+        undo.callback(context.snapshots.remove, container_id)
+        data = context.paths.container_data(container_id)
+        data.mkdir(parents=True, mode=0o710)
+        undo.callback(delete_tree, data)
+        # Together, so that no crash leaves anonymous volumes that belong to nobody.
+        with context.transaction():
+            container = _describe(context, image, (container_id, bare), (config, host), undo)
+            entry = context.store.add(container)
+        undo.callback(context.store.drop, entry)
+        await populate_volumes(context, container.mounts, chain)
         undo.pop_all()
     context.tell(entry, "create")
     return Created(container, tuple(warnings))
 
 
-async def _make(
+def _describe(
     context: Context,
     image: Image,
     names: tuple[str, str],
     request: tuple[ContainerConfig, HostConfig],
     undo: ExitStack,
 ) -> Container:
+    """The record; volumes that it names are made."""
     container_id, name = names
     config, host = request
     config = merge.merge(config, image.config.config)
     config = msgspec.structs.replace(
         config, hostname=hostname_of(context, container_id, config, host)
     )
-    chain = await context.images.ensure_unpacked(image)
-    context.snapshots.prepare(container_id, chain or None, volatile=host.auto_remove)
-    undo.callback(context.snapshots.remove, container_id)
     data = context.paths.container_data(container_id)
-    data.mkdir(parents=True, mode=0o710)
-    undo.callback(delete_tree, data)
-    mounts = resolve_mounts(context, config, host, undo)
-    await populate_volumes(context, mounts, chain)
     command = merge.argv(config)
     return Container(
         id=container_id,
@@ -81,10 +85,10 @@ async def _make(
         host=host,
         path=command[0],
         args=command[1:],
-        mounts=mounts,
+        mounts=resolve_mounts(context, config, host, undo),
         endpoints={
-            network: idle_endpoint(context, network, request)
-            for network, request in host.networks.items()
+            network: idle_endpoint(context, network, wish)
+            for network, wish in host.networks.items()
         },
         snapshot=container_id,
         log_path=str(data / f"{container_id}-json.log") if host.log.driver != "none" else "",

@@ -42,9 +42,9 @@ async def remove_stopped(context: Context, entry: Entry, *, volumes: bool) -> No
     The record says `removing` first, so that a removal that a crash cut short is completed when
     the daemon starts.
     """
-    container = entry.container
-    state = msgspec.structs.replace(container.state, status="removing")
-    context.store.save(entry, msgspec.structs.replace(container, state=state))
+    state = msgspec.structs.replace(entry.container.state, status="removing")
+    container = msgspec.structs.replace(entry.container, state=state, volumes_go=volumes)
+    context.store.save(entry, container)
     for session in entry.pending:
         session.abandon()
     context.snapshots.remove(container.snapshot)
