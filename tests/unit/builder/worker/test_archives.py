@@ -1,0 +1,43 @@
+"""Archives are told by their content."""
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from boxship.builder.worker.files.archives import is_archive
+
+
+def archive(mode: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as stream:
+        stream.addfile(tarfile.TarInfo("x"))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "want"),
+    [
+        (archive("w"), True),
+        (archive("w:gz"), True),
+        (archive("w:bz2"), True),
+        (archive("w:xz"), True),
+        (b"", False),
+        (b"text" * 200, False),
+        (bytes(2048), False),
+        (gzip.compress(b"text" * 1000), False),
+        (gzip.compress(bytes(1 << 20)), False),
+        (b"\x1f\x8b" + b"damaged" * 100, False),
+    ],
+)
+def test_content_decides(tmp_path: Path, content: bytes, want: bool):
+    place = tmp_path / "f"
+    place.write_bytes(content)
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        assert is_archive(descriptor) is want
+    finally:
+        os.close(descriptor)
