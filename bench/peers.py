@@ -35,6 +35,11 @@ def run(*argv: str, stdin: object = subprocess.DEVNULL) -> str:
     return done.stdout
 
 
+def note(text: str) -> None:
+    """Say something that is not a result."""
+    sys.stderr.write(f"{text}\n")
+
+
 def silent(argv: Sequence[str]) -> Callable[[], object]:
     """A command to be timed: no input, its output thrown away, its failure raised."""
     quiet = subprocess.DEVNULL
@@ -110,10 +115,11 @@ class Engines:
         self.podman: list[str] = []
         self.prefixes: dict[str, list[str]] = {}
         self._start_boxship(stack)
-        with contextlib.suppress(PeerError):
-            self._start_podman(stack)
-        with contextlib.suppress(PeerError):
-            self._start_docker(stack)
+        for start in (self._start_podman, self._start_docker):
+            try:
+                start(stack)
+            except PeerError as reason:
+                note(f"not measured: {reason}")
 
     def _start_boxship(self, stack: ExitStack) -> None:
         prefix = stack.enter_context(network_namespace(f"bench-boxship-{os.getpid()}"))
@@ -157,11 +163,14 @@ class Engines:
             client = [*prefix, "podman", "--runtime", shutil.which(runtime) or runtime, *storage]
             with self.archive.open("rb") as archive:
                 run(*client, "import", "-", IMAGE, stdin=archive)
-            with contextlib.suppress(PeerError):
+            try:
                 run(*client, "run", "--rm", *PODMAN_LIMITS, "--network", "none", IMAGE, "true")
-                self._serve_podman(stack, client)
-                self.podman, self.prefixes["podman"] = client, prefix
-                return
+            except PeerError as reason:
+                note(f"podman cannot use {runtime}: {reason}")
+                continue
+            self._serve_podman(stack, client)
+            self.podman, self.prefixes["podman"] = client, prefix
+            return
         raise PeerError("podman cannot run a container here")
 
     def _serve_podman(self, stack: ExitStack, client: list[str]) -> None:
@@ -189,10 +198,22 @@ class Engines:
 
 def _spare_hugetlb(stack: ExitStack, directory: Path) -> None:
     """Take hugetlb off a hybrid host's v2 tree, on which crun refuses to run."""
+    tree = Path("/sys/fs/cgroup/unified")
+    if not tree.is_dir():
+        return
+    for left in ("docker", "libpod_parent"):
+        # A controller cannot move while groups exist; rmdir refuses one that is in use.
+        with contextlib.suppress(OSError):
+            (tree / left).rmdir()
     directory.mkdir()
-    with contextlib.suppress(PeerError):
-        run("mount", "-t", "cgroup", "-o", "hugetlb", "hugetlb", str(directory))
-        stack.callback(_quiet, ["umount", str(directory)])
+    # The kernel takes a moment to forget the groups.
+    for _ in range(30):
+        with contextlib.suppress(PeerError):
+            run("mount", "-t", "cgroup", "-o", "hugetlb", "hugetlb", str(directory))
+            stack.callback(_quiet, ["umount", str(directory)])
+            return
+        time.sleep(0.1)
+    note("crun may refuse to run: hugetlb cannot be mounted apart from the v2 tree")
 
 
 def _remove_all(client: list[str]) -> None:

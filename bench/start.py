@@ -5,14 +5,13 @@
 
 import json
 import shutil
-import subprocess
 import tempfile
 from functools import partial
 from pathlib import Path
 
 from api import Api
 from harness import Case, interleave, options, publish
-from peers import IMAGE, Engines, engines, limits, make_root, own_tool, run, silent
+from peers import IMAGE, Engines, PeerError, engines, limits, make_root, note, own_tool, run, silent
 
 
 def command_line(found: Engines) -> list[Case]:
@@ -59,8 +58,12 @@ def runtimes(work: Path) -> list[Case]:
         if tool is None:
             continue
         argv = [tool, "--root", str(work / name), "run", "--bundle", str(bundle), f"bench-{name}"]
-        if subprocess.run(argv, capture_output=True, check=False).returncode == 0:
-            cases.append(Case("OCI runtime run of true", name, silent(argv)))
+        try:
+            run(*argv)
+        except PeerError as reason:
+            note(f"not measured: {reason}")
+            continue
+        cases.append(Case("OCI runtime run of true", name, silent(argv)))
     return cases
 
 
