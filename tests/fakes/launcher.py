@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from boxship.kernel import process, tty
 from boxship.runtime import channel, sync
@@ -26,7 +27,7 @@ def main():
     while (received := channel.receive(sock)) is not None:
         body, fds = received
         _, name, *fields = json.loads(body)
-        spec = json.loads(open(f"{fields[1]}/config.json", "rb").read())
+        spec = json.loads(Path(fields[1], "config.json").read_bytes())
         notes = spec.get("annotations", {})
         if "fake.error" in notes:
             channel.send(sock, reply("Failed", "conflict", notes["fake.error"], "", ""))
@@ -36,8 +37,7 @@ def main():
         pid, pidfd, talk = clone(description, fds, terminal=fields[-1])
         channel.close_all(fds)
         if "fake.hang" in notes:
-            with open(notes["fake.hang"], "w") as file:
-                file.write(str(pid))
+            Path(notes["fake.hang"]).write_text(str(pid))
             time.sleep(600)
         channel.send(sock, reply("Cloned", pid, "", []), [pidfd, talk.fileno()])
         os.close(pidfd)
@@ -71,7 +71,7 @@ def child(description, fds, terminal, talk):
         os.dup2(fd, number)
     argv = description["args"]
     try:
-        os.execvpe(argv[0], argv, {"PATH": os.environ.get("PATH", "/usr/bin:/bin")})
+        os.execvpe(argv[0], argv, {"PATH": os.environ.get("PATH", "/usr/bin:/bin")})  # noqa: S606
     except OSError as e:
         text = f'exec: "{argv[0]}": executable file not found in $PATH'
         talk.send_error(sync.NOT_FOUND, e.errno, text)

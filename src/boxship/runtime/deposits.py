@@ -69,8 +69,10 @@ class Deposits:
         return dict(self._clients)
 
     def take_clients(self, other: "Deposits") -> None:
-        self._clients.update(other._clients)
-        other._clients.clear()
+        """Move another's attach clients here."""
+        for number, client in other.clients().items():
+            self._clients[number] = client._replace(fd=os.dup(client.fd))
+            other.withdraw_client(number)
 
     def clear(self) -> None:
         for key in tuple(self._processes):

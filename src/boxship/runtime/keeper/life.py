@@ -103,7 +103,14 @@ class Life:
         self._table.deposit(process, [])
         if sockets and request.streams is not None:
             process.attach(sockets[0], request.client, request.streams)
-        process.go(_answer_with(reply, process.description.pid))
+        answer = _answer_with(reply, process.description.pid)
+
+        def begun(failure: BoxshipError | None) -> None:
+            if failure is not None and container is not None:
+                container.drop_exec(request.exec_id)
+            answer(failure)
+
+        process.go(begun)
 
     def _kill(self, container: Container, process: Process) -> None:
         if not process.ending:

@@ -20,11 +20,11 @@ def frame(stream: int, text: bytes) -> bytes:
 
 
 def _state(pid: int) -> str:
-    """One letter as in ps; Z also for a process that is gone."""
+    """One letter as in ps, or `gone`."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return "Z"
+        return "gone"
 
 
 def unframe(data: bytes) -> dict[int, bytes]:
@@ -99,7 +99,7 @@ def test_a_process_killed_before_its_start_says_so(keep):
     async def scenario(bed):
         pid = await bed.create("c", "true")
         await bed.supervisor.signal("c", signal.SIGKILL)
-        while "Z" not in _state(pid):
+        while _state(pid) not in ("Z", "gone"):
             await bed.supervisor.statuses()
         with pytest.raises(StartFailedError, match="before it was started"):
             await bed.supervisor.start("c")
@@ -332,7 +332,7 @@ def test_delete_kills_and_forgets(keep):
     async def scenario(bed):
         pid = await bed.run("c", "sleep", "60")
         await bed.supervisor.delete("c")
-        assert not Path(f"/proc/{pid}").exists()
+        assert _state(pid) == "gone"
         assert [e.code for e in bed.exits] == [137]
         await bed.supervisor.delete("c")
         await bed.run("c", "true")

@@ -27,6 +27,15 @@ async def gone(pid: int) -> None:
     os.close(pidfd)
 
 
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def turns(pid: int) -> int:
+    """How often a process was given a processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[2])
+
+
 def test_a_new_daemon_finds_what_runs_and_what_ended(keep, read_until):
     async def scenario(bed):
         await bed.run("c", "cat", open_stdin=True)
@@ -200,7 +209,7 @@ def test_a_launcher_killed_in_the_act_fails_that_create_and_leaves_nothing(keep,
         await gone(child)
         await bed.run("c", "true")
         assert (await bed.exit_of("c")).code == 0
-        assert not Path(f"/proc/{child}").exists()
+        assert not exists(child)
 
     keep(scenario)
 
@@ -229,11 +238,10 @@ def test_a_keeper_killed_in_the_act_fails_that_create_and_leaves_nothing(keep, k
 def test_an_idle_keeper_uses_no_time(keep):
     async def scenario(bed):
         await bed.run("c", "sleep", "60")
-        stat = Path(f"/proc/{bed.supervisor.keeper_pid}/schedstat")
         await bed.supervisor.statuses()
         await asyncio.sleep(0.05)
-        before = stat.read_text().split()[2]
+        before = turns(bed.supervisor.keeper_pid)
         await asyncio.sleep(0.15)
-        assert stat.read_text().split()[2] == before
+        assert turns(bed.supervisor.keeper_pid) == before
 
     keep(scenario)
