@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 Answer = tuple[int, dict[str, str], bytes]
-Script = Callable[["Scripted"], Answer]
+Script = Callable[["Scripted"], Answer | None]
 
 
 class Scripted(BaseHTTPRequestHandler):
@@ -30,7 +30,11 @@ class Scripted(BaseHTTPRequestHandler):
         else:
             self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         server.log.append(f"{self.command} {self.path}")
-        status, headers, body = server.script(self)
+        answer = server.script(self)
+        if answer is None:
+            # The script has answered by itself.
+            return
+        status, headers, body = answer
         self.send_response(status)
         cut = headers.pop("X-Cut", None)
         headers.setdefault("Content-Length", str(len(body)))

@@ -1,6 +1,5 @@
 """One blob from a registry into the content store, verified, and perhaps unpacked on the way."""
 
-import threading
 from contextlib import ExitStack
 
 import msgspec
@@ -13,8 +12,11 @@ from boxship.model.image import Descriptor
 from boxship.model.reference import Reference
 from boxship.registry.errors import VerificationError
 from boxship.registry.repository import Repository
+from boxship.registry.stop import Stop
 from boxship.storage.content.ingest import Ingest
 from boxship.storage.diff.unpack import Unpacking
+
+_MAX_DOCUMENT = 16 << 20
 
 
 class Transfer(msgspec.Struct, frozen=True):
@@ -24,7 +26,21 @@ class Transfer(msgspec.Struct, frozen=True):
     repository: Repository
     ref: Reference
     reporter: Reporter
-    stop: threading.Event
+    stop: Stop
+
+
+class _Memory:
+    """A sink for documents."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def offset(self) -> int:
+        return len(self.data)
+
+    def write(self, data: memoryview) -> None:
+        self.data += data
 
 
 class _Tee:
@@ -51,6 +67,27 @@ class _Tee:
                 self.failure, self._unpacking = failure, None
         if self._meter is not None:
             self._meter.update(self._ingest.offset)
+
+
+def fetch_document(transfer: Transfer, blob: Descriptor) -> bytes:
+    """Fetch and store a small blob, an image's config; there may be several at once for one.
+
+    Raises: as fetch_blob(), and
+        InvalidArgumentError: it is larger than any config.
+    """
+    content = transfer.context.content
+    if content.has(blob.digest):
+        return content.read(blob.digest)
+    if blob.size > _MAX_DOCUMENT:
+        raise InvalidArgumentError(f"config {blob.digest} has {blob.size} bytes")
+    memory = _Memory()
+    transfer.repository.fetch(blob, memory)
+    data = bytes(memory.data)
+    try:
+        content.write(data, blob.digest)
+    except InvalidArgumentError as error:
+        raise _lying(transfer, error) from error
+    return data
 
 
 def fetch_blob(transfer: Transfer, blob: Descriptor, meter: Meter | None = None) -> None:
@@ -134,6 +171,8 @@ def _receive(transfer: Transfer, blob: Descriptor, sink: _Tee, ingest: Ingest) -
         raise
     except InvalidArgumentError as error:
         ingest.abort()
-        raise VerificationError(
-            f"registry {transfer.ref.domain}: {error.message}", hint=error.hint
-        ) from error
+        raise _lying(transfer, error) from error
+
+
+def _lying(transfer: Transfer, error: InvalidArgumentError) -> VerificationError:
+    return VerificationError(f"registry {transfer.ref.domain}: {error.message}", hint=error.hint)

@@ -145,11 +145,10 @@ def _read_file(
     expected = _promised(name)
     if expected is not None:
         lease.add(expected)
-    key = expected or f"load-{os.urandom(12).hex()}"
+    # Not the digest: a pull may be writing the same blob, and there is nothing to resume.
+    key = f"load-{os.urandom(12).hex()}"
     magic = b""
     with context.content.ingest(key, expected, member.size) as ingest:
-        # What an interrupted load left cannot be continued: the archive starts at its start.
-        ingest.reset()
         try:
             for block in blocks(data, member.size):  # type: ignore[arg-type]
                 magic = magic or block[:6]

@@ -6,7 +6,6 @@ that are being stored.
 """
 
 import asyncio
-import threading
 
 import msgspec
 
@@ -19,7 +18,7 @@ from boxship.image.documents import (
     decode_manifest,
     is_index,
 )
-from boxship.image.fetch import Transfer, fetch_blob, fetch_layer
+from boxship.image.fetch import Transfer, fetch_document, fetch_layer
 from boxship.image.progress import Report, Reporter, short
 from boxship.image.selection import Wanted, check_platform, select
 from boxship.image.store import ImageRecord
@@ -31,6 +30,7 @@ from boxship.model.reference import Reference
 from boxship.model.registry import Credentials
 from boxship.registry.client import RegistryClient
 from boxship.registry.repository import Document
+from boxship.registry.stop import Stop
 from boxship.storage.gc import Lease
 
 _PARALLEL = 3
@@ -64,7 +64,7 @@ async def pull(
     ref = request.ref
     reporter = Reporter(report)
     reporter.say(f"Pulling from {ref.path}", ref.digest or ref.tag or "")
-    stop = threading.Event()
+    stop = Stop()
     repository = client.repository(ref, request.credentials, stop=stop)
     transfer = Transfer(context, repository, ref, reporter, stop)
     with context.leases.hold() as lease:
@@ -97,8 +97,7 @@ def _documents(transfer: Transfer, request: PullRequest, lease: Lease) -> Found:
     manifest = decode_manifest(data, ref.familiar())
     lease.add(target.digest, manifest.config.digest)
     transfer.context.content.write(data, target.digest)
-    fetch_blob(transfer, manifest.config)
-    config = decode_config(transfer.context.content.read(manifest.config.digest), ref.familiar())
+    config = decode_config(fetch_document(transfer, manifest.config), ref.familiar())
     check_layers(manifest, config, ref.familiar())
     bare = Descriptor(target.media_type, target.digest, len(data))
     return Found(top.digest, bare, manifest, config)

@@ -1,7 +1,6 @@
 """Push: from the stores to a registry, byte for byte as stored, so that digests stay."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import BinaryIO, Self, cast
 
@@ -17,6 +16,7 @@ from boxship.model.reference import Reference
 from boxship.model.registry import Credentials
 from boxship.registry.client import RegistryClient
 from boxship.registry.repository import Repository, Source
+from boxship.registry.stop import Stop
 
 _PARALLEL = 5
 
@@ -27,7 +27,7 @@ class _Upload(msgspec.Struct, frozen=True):
     context: Context
     repository: Repository
     reporter: Reporter
-    stop: threading.Event
+    stop: Stop
     mounts: dict[Digest, str]
 
 
@@ -65,7 +65,7 @@ async def _push_one(
 ) -> None:
     ref, image = what
     mounts = _elsewhere(context, ref, image)
-    stop = threading.Event()
+    stop = Stop()
     sources = tuple(sorted(set(mounts.values())))
     repository = client.repository(ref, credentials, push=True, mount_from=sources, stop=stop)
     upload = _Upload(context, repository, reporter, stop, mounts)
@@ -128,9 +128,7 @@ def _send(upload: _Upload, blob: Descriptor, meter: Meter | None, location: str 
 class _Watched:
     """A blob being read by the transport: counts, and ends early when told to stop."""
 
-    def __init__(
-        self, stream: BinaryIO, update: Callable[[int], None], stop: threading.Event
-    ) -> None:
+    def __init__(self, stream: BinaryIO, update: Callable[[int], None], stop: Stop) -> None:
         self._stream = stream
         self._update = update
         self._stop = stop

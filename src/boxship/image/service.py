@@ -7,11 +7,11 @@ from typing import BinaryIO, TypeVar
 
 from boxship import log
 from boxship.errors import InvalidArgumentError
-from boxship.image import describe, importing, remove, save, unpack
+from boxship.image import describe, made, remove, unpack
 from boxship.image.collect import Holder, collect_garbage
 from boxship.image.context import Context, OnEvent
 from boxship.image.describe import HistoryEntry, Usage
-from boxship.image.importing import Import
+from boxship.image.made import Import
 from boxship.image.progress import Report, Reporter, ignore
 from boxship.image.prune import PruneRequest, prune
 from boxship.image.remove import InUse, Removal, Removed
@@ -211,6 +211,8 @@ class ImageService:
 
         Raises: as resolve(), before the first byte.
         """
+        from boxship.image import save  # noqa: PLC0415 - tar costs the daemon's start
+
         for image_id in await self._run(lambda: save.save(self._context, names, out)):
             self._context.tell("save", image_id, {"name": image_id})
 
@@ -221,6 +223,8 @@ class ImageService:
             InvalidArgumentError: it is truncated, damaged or leaves its root.
             ExhaustedError: no space left.
         """
+        from boxship.image import importing  # noqa: PLC0415 - compressions cost the daemon's start
+
         image = await self._run(
             lambda: importing.import_stream(self._context, stream, wanted, "file system archive")
         )
@@ -268,7 +272,7 @@ class ImageService:
             )
         context = self._context
         with context.leases.hold() as lease:
-            image = importing.add_image(context, config, tuple(layers), tuple(sizes), lease, parent)
+            image = made.add_image(context, config, tuple(layers), tuple(sizes), lease, parent)
         for ref in tags:
             context.images.tag(image.id, ref.with_default_tag())
         return context.images.find(image.id) or image

@@ -1,15 +1,20 @@
 """Blocking work beside the event loop: threads, one at a time for a key, all or nothing."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 _T = TypeVar("_T")
 # Three downloads of one pull, as many of another, and what unpacks them.
 _THREADS = 8
+
+
+class Stoppable(Protocol):
+    """What ends blocking work from outside."""
+
+    def set(self) -> None: ...
 
 
 class Workers:
@@ -19,7 +24,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="image")
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def run(self, stop: threading.Event | None, work: Callable[[], _T]) -> _T:
+    async def run(self, stop: Stoppable | None, work: Callable[[], _T]) -> _T:
         """Run blocking work; when cancelled, set `stop` and wait until the work has noticed.
 
         Waiting matters: only then are the files and locks that it holds free again.

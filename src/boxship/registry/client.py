@@ -1,7 +1,5 @@
 """The client of the distribution API: where a pull, a push or a login starts."""
 
-import threading
-
 import msgspec
 
 from boxship.errors import UnauthorizedError
@@ -12,6 +10,7 @@ from boxship.registry.errors import UnreachableError, response_error
 from boxship.registry.repository import Repository
 from boxship.registry.session import Session, Tools
 from boxship.registry.settings import Endpoint, RegistrySettings
+from boxship.registry.stop import Stop
 from boxship.registry.transport import Request, Transport
 
 _HUB_ADDRESSES = ("", "docker.io", "index.docker.io", "registry-1.docker.io")
@@ -40,7 +39,7 @@ class RegistryClient:
         *,
         push: bool = False,
         mount_from: tuple[str, ...] = (),
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
     ) -> Repository:
         """Open the repository that a reference names; nothing is sent yet.
 
@@ -56,7 +55,7 @@ class RegistryClient:
         scopes += [f"repository:{path}:pull" for path in mount_from if path != ref.path]
         settings = self._settings
         endpoints = settings.upstream(ref.domain) if push else settings.endpoints(ref.domain)
-        ending = stop or threading.Event()
+        ending = stop or Stop()
         sessions = tuple(
             Session(self._tools, endpoint, credentials, " ".join(scopes), ending)
             for endpoint in endpoints

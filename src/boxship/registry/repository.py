@@ -363,3 +363,6 @@ def _drain(response: Response, blob: Descriptor, sink: Sink, skip: int, session:
             )
         if chunk:
             sink.write(chunk)
+    if session.stop.is_set():
+        # What looked like the end was the cut connection.
+        raise StoppedError

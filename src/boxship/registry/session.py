@@ -1,6 +1,5 @@
 """Requests to one registry on behalf of somebody: authentication, redirects, retries."""
 
-import threading
 from collections.abc import Collection, Mapping
 from urllib.parse import urljoin, urlsplit
 
@@ -11,6 +10,7 @@ from boxship.model.registry import Credentials
 from boxship.registry.auth import TokenSource, basic, parse_challenge
 from boxship.registry.errors import StoppedError, UnreachableError, response_error
 from boxship.registry.settings import Endpoint, RegistrySettings
+from boxship.registry.stop import Stop
 from boxship.registry.transport import Body, Exchanger, Request, Response
 
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -39,7 +39,7 @@ class Session:
         endpoint: Endpoint,
         credentials: Credentials,
         scope: str,
-        stop: threading.Event,
+        stop: Stop,
     ) -> None:
         self._tools = tools
         self.endpoint = endpoint
@@ -126,13 +126,16 @@ class Session:
     def _authorized(self, request: Request) -> Response:
         if request.endpoint.host != self.endpoint.host:
             # Credentials are for the registry, not for the storage it redirects to.
-            return self._tools.transport.exchange(request)
+            return self._exchange(request)
         sent = self._authorization
-        response = self._tools.transport.exchange(_with_authorization(request, sent))
+        response = self._exchange(_with_authorization(request, sent))
         if response.status != 401 or not self._answer_challenge(response, sent):
             return response
         response.close()
-        return self._tools.transport.exchange(_with_authorization(request, self._authorization))
+        return self._exchange(_with_authorization(request, self._authorization))
+
+    def _exchange(self, request: Request) -> Response:
+        return self._tools.transport.exchange(request, self.stop)
 
     def _answer_challenge(self, response: Response, sent: str) -> bool:
         """Get credentials for a second attempt; False if there are no others to try."""

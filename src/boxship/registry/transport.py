@@ -14,9 +14,10 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from boxship.__version__ import __version__
-from boxship.registry.errors import UnreachableError
+from boxship.registry.errors import StoppedError, UnreachableError
 from boxship.registry.proxy import proxy_for
 from boxship.registry.settings import Endpoint, RegistrySettings
+from boxship.registry.stop import Stop
 
 USER_AGENT = f"boxship/{__version__}"
 BLOCK = 1 << 20
@@ -114,7 +115,7 @@ class Response:
 class Exchanger(Protocol):
     """What the layers above need of a transport."""
 
-    def exchange(self, request: Request) -> Response: ...
+    def exchange(self, request: Request, stop: Stop | None = None) -> Response: ...
 
 
 class Transport:
@@ -126,8 +127,8 @@ class Transport:
         self._idle: dict[Endpoint, list[http.client.HTTPConnection]] = {}
         self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
 
-    def exchange(self, request: Request) -> Response:
-        """Send one request and return the answer's head.
+    def exchange(self, request: Request, stop: Stop | None = None) -> Response:
+        """Send one request and return the answer's head; a stop cuts the connection.
 
         Raises:
             UnreachableError: no conversation took place; the message names the host.
@@ -135,13 +136,15 @@ class Transport:
         connection = self._take(request.endpoint)
         if connection is not None:
             try:
-                return self._send(connection, request)
+                return self._send(connection, request, stop)
             except TimeoutError as error:
                 connection.close()
                 raise _unreachable(request.endpoint, error) from error
             except (OSError, http.client.HTTPException):
                 # The peer closed a kept-alive connection: that says nothing about the request.
                 connection.close()
+                if stop is not None and stop.is_set():
+                    raise StoppedError from None
         connection = self._open(request.endpoint)
         try:
             connection.connect()
@@ -150,7 +153,7 @@ class Transport:
             raise _unreachable(request.endpoint, error, passing=False) from error
         try:
             connection.sock.settimeout(self._settings.timeout)
-            return self._send(connection, request)
+            return self._send(connection, request, stop)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _unreachable(request.endpoint, error) from error
@@ -162,7 +165,30 @@ class Transport:
         for connection in connections:
             connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, request: Request) -> Response:
+    def _send(
+        self, connection: http.client.HTTPConnection, request: Request, stop: Stop | None
+    ) -> Response:
+        # http.client lets go of the socket when the answer is the last one on it.
+        wire = connection.sock
+        if stop is not None:
+            stop.watch(wire)
+
+        def forget() -> None:
+            if stop is not None:
+                stop.forget(wire)
+
+        try:
+            return self._converse(connection, request, forget)
+        except BaseException:
+            forget()
+            raise
+
+    def _converse(
+        self,
+        connection: http.client.HTTPConnection,
+        request: Request,
+        done: Callable[[], None],
+    ) -> Response:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
         target = request.target
         proxy = _plain_proxy(request.endpoint)
@@ -179,6 +205,7 @@ class Transport:
         endpoint = request.endpoint
 
         def release(reusable: bool) -> None:
+            done()
             self._give_back(endpoint, connection, reusable=reusable)
 
         return Response(raw, release)

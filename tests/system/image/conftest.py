@@ -90,7 +90,7 @@ class Host:
     def image(self, name: str, files: Mapping[str, bytes], **config: Any) -> Image:
         """Import an image of one layer with these files."""
         wanted = Import((parse_reference(name).with_default_tag(),), ImageRunConfig(**config))
-        return self.run(self.images.import_(io.BytesIO(tarball(files)), wanted))
+        return self.run(self.images.import_(io.BytesIO(pack(files)), wanted))
 
     def lines(self) -> list[tuple[str, str]]:
         """Progress without the figures of transfers."""
@@ -108,7 +108,7 @@ class Host:
         self.database.close()
 
 
-def tarball(files: Mapping[str, bytes]) -> bytes:
+def pack(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
@@ -140,3 +140,9 @@ def one(host: Callable[..., Host]) -> Host:
 @pytest.fixture
 def two(host: Callable[..., Host]) -> Host:
     return host()
+
+
+@pytest.fixture
+def tarball() -> Callable[[Mapping[str, bytes]], bytes]:
+    """Make a tar archive of these files."""
+    return pack

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +24,7 @@ from boxship.registry.client import RegistryClient
 from boxship.registry.errors import StoppedError, VerificationError
 from boxship.registry.repository import Source
 from boxship.registry.settings import RegistrySettings
+from boxship.registry.stop import Stop
 
 Start = Callable[[Callable[[Any], Any]], Any]
 ANONYMOUS = Credentials()
@@ -196,7 +196,7 @@ def test_retries_are_bounded(scripted: Start, client: RegistryClient) -> None:
 
 
 def test_stop_ends_the_retries(scripted: Start, client: RegistryClient) -> None:
-    stop = threading.Event()
+    stop = Stop()
 
     def registry(_: Any) -> Any:
         stop.set()

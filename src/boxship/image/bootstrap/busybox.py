@@ -9,7 +9,8 @@ from pathlib import Path
 from boxship.errors import NotFoundError, UnsupportedError
 from boxship.image.bootstrap.base import Base
 from boxship.image.context import Context
-from boxship.image.importing import Import, import_stream
+from boxship.image.importing import import_stream
+from boxship.image.made import Import
 from boxship.kernel.process import run
 from boxship.model.image import Image, ImageRunConfig
 from boxship.model.reference import Reference

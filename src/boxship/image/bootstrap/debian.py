@@ -16,7 +16,8 @@ from boxship.errors import InternalError, NotFoundError, UnavailableError
 from boxship.image.bootstrap.base import Base
 from boxship.image.bootstrap.mirror import Mirror, find_mirror, release_time
 from boxship.image.context import Context
-from boxship.image.importing import Import, import_stream
+from boxship.image.importing import import_stream
+from boxship.image.made import Import
 from boxship.model.image import Image, ImageRunConfig
 from boxship.model.platform import host_platform
 from boxship.model.reference import Reference
