@@ -24,7 +24,7 @@ INTERFACE_SYSCTLS = ("net.ipv4.conf.eth", "net.ipv6.conf.eth", "net.ipv4.neigh.e
 """Settings of interfaces, which exist only when the networks are joined."""
 
 DEFAULT_NETWORK = "bridge"
-_PSEUDO = ("host", "none")
+_PSEUDO = {"host": "host", "none": "null"}
 
 
 class NamespaceGoneError(ConflictError):
@@ -106,6 +106,7 @@ async def join_networks(
     with network_namespace(pid) as namespace:
         for endpoint in container.endpoints.values():
             await join(context, container, namespace, endpoint.network_id, None)
+            undo.push_async_callback(leave, context, container.id, endpoint)
     return await _publish(context, container, undo)
 
 
@@ -166,7 +167,7 @@ def _with_mac(container: Container, request: EndpointRequest, *, first: bool) ->
 
 
 def _tell(context: Context, action: str, endpoint: Endpoint, container_id: str) -> None:
-    kind = endpoint.network_name if endpoint.network_name in _PSEUDO else "bridge"
+    kind = _PSEUDO.get(endpoint.network_name, "bridge")
     attributes = {"container": container_id, "name": endpoint.network_name, "type": kind}
     context.events.emit("network", action, endpoint.network_id, attributes)
 
