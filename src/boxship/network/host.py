@@ -92,9 +92,12 @@ class HostLinks:
         if isolated:
             self._route.transact([netlink.isolate_port(self.index_of(pair.name))])
 
-    def settle(self, name: str) -> None:
-        """Make a cable whose other end has just come up carry packets at once."""
-        self._route.transact([netlink.settle_link(name)])
+    def settle(self, port: str, bridge: str) -> None:
+        """Make a cable whose other end has just come up carry packets at once.
+
+        The bridge as well: without ports it has no carrier, and its first port brings it.
+        """
+        self._route.transact([netlink.settle_link(port), netlink.settle_link(bridge)])
 
     def hairpin(self, name: str) -> None:
         """Let a container reach its own published ports.

@@ -427,7 +427,7 @@ class NetworkService:
         links.add_veth(pair, isolated=not flag(network.options, catalog.ICC, default=True))
         first = not self._has_outside(sandbox.container_id)
         configure(sandbox, endpoint, default_route=bool(endpoint.gateway) and first)
-        links.settle(endpoint.host_link)
+        links.settle(endpoint.host_link, network.link)
 
     def _has_outside(self, container_id: str) -> bool:
         members = self._membership.of_container(container_id)

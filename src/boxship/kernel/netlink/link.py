@@ -117,7 +117,7 @@ def settle_link(name: str) -> Request:
 
     A carrier comes up in a work queue (net/core/link_watch.c); until then the link drops what it
     is given and a bridge holds its port closed, and the first packet of a new container would be
-    repeated after a second. Kernels whose rtnl_getlink() does not catch up (6.18 does) are not harmed.
+    repeated after a second. rtnl_getlink() catches up in 6.18; where it does not, nothing is lost.
     """
     body = _HEADER.pack(0, 0, 0, 0, 0) + text(_NAME, name)
     return Request(_GET, 0, body, f"get link {name}")
