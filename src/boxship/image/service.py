@@ -1,6 +1,5 @@
 """The image service: every verb on images, in one place to call and many to read."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO, TypeVar
@@ -286,12 +285,13 @@ class ImageService:
             UnavailableError: Debian's archive does not answer.
             InternalError: the tool failed.
         """
-        from boxship.image.bootstrap import make  # noqa: PLC0415 - rare, and http costs the start
+        # Rare, and http costs the daemon's start.
+        from boxship.image.bootstrap import base, make  # noqa: PLC0415
 
         reporter = Reporter(progress)
-        stop = threading.Event()
-        work = make.plan(self._context, name, reporter, stop)
-        image = await self._context.workers.run(stop, work)
+        halt = base.Halt()
+        work = make.plan(self._context, name, reporter, halt)
+        image = await self._context.workers.run(halt, work)
         reporter.say(f"Status: Made {image.tags[0]}")
         return image
 

@@ -3,6 +3,7 @@
 import collections
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from typing import IO, BinaryIO, Self, cast
 import msgspec
 
 from boxship.errors import InternalError, NotFoundError, UnavailableError
-from boxship.image.bootstrap.base import Base
+from boxship.image.bootstrap.base import Base, Halt
 from boxship.image.bootstrap.mirror import Mirror, find_mirror, release_time
 from boxship.image.context import Context
 from boxship.image.importing import import_stream
@@ -176,17 +177,19 @@ class _Tool:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            start_new_session=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - asked for above
         assert self._process.stderr is not None  # noqa: S101
         self._output = self._process.stdout
+        base.halt.watch(self._process.pid)
         self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,))
         self._listener.start()
 
     @property
     def output(self) -> BinaryIO:
         """What it makes; reading fails at the end if the tool did, or when it is to stop."""
-        return cast("BinaryIO", _Output(self, self._base.stop))
+        return cast("BinaryIO", _Output(self, self._base.halt))
 
     def read(self, size: int) -> bytes:
         return self._output.read(size)
@@ -194,7 +197,7 @@ class _Tool:
     def drain(self) -> None:
         """Pass the tool's own progress on until it ends."""
         while line := self._output.readline():
-            if self._base.stop.is_set():
+            if self._base.halt.is_set():
                 raise UnavailableError(_STOPPED)
             self._base.say(line.decode(errors="replace").strip())
 
@@ -220,6 +223,8 @@ class _Tool:
         code = self._process.wait()
         if code == 0:
             return
+        if self._base.halt.is_set():
+            raise UnavailableError(_STOPPED)
         self._listener.join()
         words = list(self._words)
         told = [line for line in words if line.startswith("E:")] or words[-1:]
@@ -232,23 +237,25 @@ class _Tool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Closed first, or a tool that writes would never come to an end.
+        self._output.close()
         if self._process.poll() is None:
             # It unmounts and removes what it made.
-            self._process.terminate()
-            self._process.wait()
-        self._output.close()
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait()
+        self._base.halt.watch(0)
         self._listener.join()
 
 
 class _Output:
     """A tool's product as a stream that is either whole or an error."""
 
-    def __init__(self, tool: _Tool, stop: threading.Event) -> None:
+    def __init__(self, tool: _Tool, halt: Halt) -> None:
         self._tool = tool
-        self._stop = stop
+        self._halt = halt
 
     def read(self, size: int) -> bytes:
-        if self._stop.is_set():
+        if self._halt.is_set():
             raise UnavailableError(_STOPPED)
         data = self._tool.read(size)
         if not data:

@@ -1,10 +1,9 @@
 """Which base image a name asks for."""
 
-import threading
 from collections.abc import Callable
 
 from boxship.errors import InvalidArgumentError
-from boxship.image.bootstrap.base import Base
+from boxship.image.bootstrap.base import Base, Halt
 from boxship.image.bootstrap.busybox import bootstrap_busybox
 from boxship.image.bootstrap.debian import SUITES, bootstrap_debian
 from boxship.image.context import Context
@@ -13,9 +12,7 @@ from boxship.model.image import Image
 from boxship.model.reference import parse_reference
 
 
-def plan(
-    context: Context, name: str, reporter: Reporter, stop: threading.Event
-) -> Callable[[], Image]:
+def plan(context: Context, name: str, reporter: Reporter, halt: Halt) -> Callable[[], Image]:
     """The work that makes a base image.
 
     Raises:
@@ -23,7 +20,7 @@ def plan(
     """
     ref = parse_reference(name)
     tagged = ref.with_default_tag()
-    base = Base(reporter, tagged.familiar(), stop)
+    base = Base(reporter, tagged.familiar(), halt)
     if ref.familiar_name == "busybox":
         return lambda: bootstrap_busybox(context, base, tagged)
     suite = ref.tag or SUITES[0]
