@@ -12,11 +12,20 @@ import os
 import sys
 
 from boxship import log
-from boxship.errors import BoxshipError, InvalidArgumentError
+from boxship.errors import BoxshipError, InvalidArgumentError, UnsupportedError
 from boxship.kernel import abi
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import channel
-from boxship.runtime.spawn import ExecRequest, RootMount, SpawnRequest, Stdio, spawn, spawn_exec
+from boxship.runtime.spawn import (
+    ExecRequest,
+    RootMount,
+    SpawnRequest,
+    Stdio,
+    cgroup_path,
+    host,
+    spawn,
+    spawn_exec,
+)
 
 TYPE_CHECKING = False  # the typing module would be half of the start time
 if TYPE_CHECKING:
@@ -29,15 +38,18 @@ SOCKET = 3
 """The descriptor the keeper's socket is passed as."""
 
 
-def serve(kernel: "Kernel", sock: "_socket.socket") -> None:
-    """Carry out requests until the keeper closes its end."""
+def serve(kernel: "Kernel", sock: "_socket.socket", cache: str) -> None:
+    """Carry out requests until the keeper closes its end.
+
+    `cache` is a directory for compiled seccomp programs.
+    """
     while True:
         received = channel.receive(sock)
         if received is None:
             return
         body, fds = received
         try:
-            spawned, cgroup = _carry_out(kernel, json.loads(body), fds)
+            spawned, cgroup = _carry_out(kernel, json.loads(body), fds, cache)
         except (BoxshipError, OSError) as e:
             channel.send(sock, _reply("Failed", _words(e)))
         else:
@@ -46,20 +58,30 @@ def serve(kernel: "Kernel", sock: "_socket.socket") -> None:
             channel.close_all(fds)
 
 
-def _carry_out(kernel: "Kernel", request: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
-    _, name, *fields = request
+def _carry_out(
+    kernel: "Kernel", message: "list[Any]", fds: "list[int]", cache: str
+) -> "tuple[Spawned, str]":
+    _, name, *fields = message
     if name == "Spawn":
-        return _spawn(kernel, fields, fds)
+        request = _spawn_request(fields, fds)
+        request.cache = cache
+        return spawn(kernel, request), cgroup_path(request.spec, request.id)
     if name == "SpawnExec":
-        return _spawn_exec(kernel, fields, fds)
+        exec_request = _exec_request(fields, fds)
+        return spawn_exec(kernel, exec_request), exec_request.cgroup
     raise InvalidArgumentError(f"unknown request to the launcher: {name}")
 
 
-def _spawn(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
+def _spawn_request(fields: "list[Any]", fds: "list[int]") -> SpawnRequest:
     # The fields of keeper.messages.Spawn, which is not imported because it needs typing.
     container_id, bundle, rootfs, terminal = fields
     spec = _read_spec(bundle)
-    request = SpawnRequest(
+    if spec.get("hooks"):
+        raise UnsupportedError(
+            f"{bundle}: hooks are not run for the engine's containers",
+            hint="boxship-runtime runs them",
+        )
+    return SpawnRequest(
         id=container_id,
         bundle=bundle,
         spec=spec,
@@ -67,13 +89,12 @@ def _spawn(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tuple[Sp
         stdio=_stdio(fds, terminal=terminal),
         sibling=True,
     )
-    return spawn(kernel, request), (spec.get("linux") or {}).get("cgroupsPath") or ""
 
 
-def _spawn_exec(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tuple[Spawned, str]":
+def _exec_request(fields: "list[Any]", fds: "list[int]") -> ExecRequest:
     # The fields of keeper.messages.SpawnExec.
     pid, bundle, cgroup, process, terminal = fields
-    request = ExecRequest(
+    return ExecRequest(
         pid=pid,
         spec=_read_spec(bundle),
         process=process,
@@ -81,7 +102,6 @@ def _spawn_exec(kernel: "Kernel", fields: "list[Any]", fds: "list[int]") -> "tup
         stdio=_stdio(fds, terminal=terminal),
         sibling=True,
     )
-    return spawn_exec(kernel, request), cgroup
 
 
 def _stdio(fds: "list[int]", *, terminal: bool) -> Stdio:
@@ -121,7 +141,7 @@ def _words(error: Exception) -> "list[Any]":
 
 def main() -> "NoReturn":
     """Serve the keeper on the descriptor it left open, then end."""
-    nofile, oom_score = sys.argv[1:3]
+    nofile, oom_score, cache = sys.argv[1:4]
     kernel = LinuxKernel()
     kernel.set_name("boxship-launch")
     # Nobody may look into the process that is about to stand in a container's namespaces.
@@ -129,11 +149,13 @@ def main() -> "NoReturn":
     _undo_keeper_privileges(kernel, nofile, oom_score)
     os.set_inheritable(SOCKET, False)
     sock = _socket.socket(fileno=SOCKET)
+    # What is learned now is not learned while somebody waits for a container.
+    host(kernel)
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
-        serve(kernel, sock)
+        serve(kernel, sock, cache)
     except (KeyboardInterrupt, ConnectionError):
         # The keeper is gone; so is the reason to be here.
         os._exit(1)

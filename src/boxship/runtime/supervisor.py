@@ -238,9 +238,9 @@ class Supervisor:
         """Forget a container: kill it if it runs, remove its control group. No error if unknown."""
         await self._repeat(messages.Delete(container_id))
 
-    async def discard(self, bundle: str) -> None:
-        """Remove the control group of a bundle whose creation was cut short."""
-        await self._repeat(messages.Discard(bundle))
+    async def discard(self, container_id: str, bundle: str) -> None:
+        """Remove the control group of a container whose creation was cut short."""
+        await self._repeat(messages.Discard(container_id, bundle))
 
     async def statuses(self) -> list[Status]:
         """All containers the keeper knows, those included that ended while nobody was connected."""
@@ -319,7 +319,7 @@ class Supervisor:
     async def _undo_create(self, request: CreateRequest) -> None:
         try:
             await self._repeat(messages.Delete(request.id))
-            await self._repeat(messages.Discard(request.bundle))
+            await self._repeat(messages.Discard(request.id, request.bundle))
         except BoxshipError as e:
             log.error(f"container {request.id}: left half made: {e}")
 

@@ -33,11 +33,13 @@ class Launching(NamedTuple):
     Attributes:
         limits: soft and hard RLIMIT_NOFILE that containers start from.
         oom_score: the oom_score_adj that containers start from.
+        cache: directory for what a launcher computes once.
         program: Python file to run in place of our launcher, speaking its protocol; or empty.
     """
 
     limits: tuple[int, int]
     oom_score: str
+    cache: str
     program: str
 
 
@@ -77,7 +79,8 @@ def start_launcher(launching: Launching) -> LauncherProcess:
 
 def _launcher_command(launching: Launching) -> list[str]:
     soft, hard = launching.limits
-    argv = command("boxship.runtime.launcher", [f"{soft}:{hard}", launching.oom_score])
+    arguments = [f"{soft}:{hard}", launching.oom_score, launching.cache]
+    argv = command("boxship.runtime.launcher", arguments)
     if launching.program:
         argv[4] = (
             f"import sys, runpy; sys.path.append({_SOURCES!r}); "

@@ -32,7 +32,7 @@ class Life:
         def born(result: Process | BoxshipError) -> None:
             self._table.creating.discard(request.id)
             if isinstance(result, BoxshipError):
-                self._clean_up(request.bundle)
+                self._clean_up(request.id, request.bundle)
                 reply.failed(result)
                 return
             self._enter(result)
@@ -86,7 +86,7 @@ class Life:
 
     def discard(self, request: messages.Discard, fds: list[int], reply: Reply) -> None:
         close_all(fds)
-        self._clean_up(request.bundle)
+        self._clean_up(request.id, request.bundle)
         reply.done()
 
     def _enter(self, process: Process) -> None:
@@ -142,12 +142,14 @@ class Life:
             cgroup.kill()
         cgroup.remove()
 
-    def _clean_up(self, bundle: str) -> None:
+    def _clean_up(self, container_id: str, bundle: str) -> None:
         """Remove the control group of a container whose making was cut short."""
         try:
             with open(f"{bundle}/config.json", "rb") as file:  # noqa: PTH123 - no pathlib here
                 spec = json.load(file)
-            self._remove_cgroup((spec.get("linux") or {}).get("cgroupsPath") or "")
+            # As runtime.spawn.cgroup_path, which would bring all of the launcher in here.
+            path = (spec.get("linux") or {}).get("cgroupsPath") or f"/boxship/{container_id}"
+            self._remove_cgroup(path)
         except (OSError, ValueError, BoxshipError) as e:
             log.warn(f"keeper: nothing removed for {bundle}: {e}")
 

@@ -48,7 +48,12 @@ def main() -> None:
     process.prctl(abi.PR_SET_CHILD_SUBREAPER, 1)
     for fd in (LISTENER, LOCK):
         os.set_inheritable(fd, False)
-    launching = Launching(_raise_descriptor_limit(), _protect_from_oom_killer(), program)
+    launching = Launching(
+        limits=_raise_descriptor_limit(),
+        oom_score=_protect_from_oom_killer(),
+        cache=f"{exec_root}/keeper/seccomp",
+        program=program,
+    )
     hierarchies = detect()
     service = Service(
         HostKernel(),

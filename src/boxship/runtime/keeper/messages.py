@@ -185,8 +185,9 @@ class Delete(NamedTuple):
 
 
 class Discard(NamedTuple):
-    """Remove what a create that was cut short left behind, as named by its bundle."""
+    """Remove what a create that was cut short left behind, as its bundle tells."""
 
+    id: str
     bundle: str
 
 
