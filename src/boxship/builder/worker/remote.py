@@ -47,6 +47,7 @@ def fetch(url: str, checksum: str, directory: Path, stop: threading.Event) -> Fe
                 out.write(data)
             modified = _seconds(response.headers.get("last-modified", ""))
     except urllib.error.HTTPError as error:
+        error.close()
         raise UnavailableError(
             f"ADD failed: failed to GET {url} with status {error.code} {error.reason}"
         ) from error

@@ -110,6 +110,12 @@ class ContainerRunner:
             await self._join(request, endpoint, pid)
         return await self._watch(request, output, undo)
 
+    async def _start(self, request: ExecutionRequest) -> None:
+        try:
+            await self._supervisor.start(request.id)
+        except StartFailedError as failure:
+            raise _in_dockers_words(failure) from failure
+
     async def _watch(
         self,
         request: ExecutionRequest,
@@ -119,10 +125,7 @@ class ContainerRunner:
         """Start it, pass its output on until the end, and wait for its exit."""
         stream = await self._supervisor.attach(request.id, stdin=False, stdout=True, stderr=True)
         undo.callback(stream.close)
-        try:
-            await self._supervisor.start(request.id)
-        except StartFailedError as failure:
-            raise _in_dockers_words(failure) from failure
+        await self._start(request)
         await _pump(stream, output)
         ended = await self._exits[request.id]
         if ended.oom_killed:
@@ -138,7 +141,12 @@ class ContainerRunner:
         return endpoint
 
     async def _join(self, request: ExecutionRequest, endpoint: Endpoint, pid: int) -> None:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            # The process is dead before its program was tried; starting it tells why.
+            await self._start(request)
+            raise
         try:
             await self._networks.join(_sandbox(request, namespace), endpoint.network_id)
         finally:
