@@ -8,7 +8,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -54,6 +54,16 @@ def parse_challenge(header: str) -> Challenge:
         value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         parameters[match.group(1).lower()] = value
     return Challenge(scheme.lower(), parameters)
+
+
+def best_challenge(headers: Sequence[str]) -> Challenge:
+    """The challenge to answer among several: tokens before passwords."""
+    challenges = [parse_challenge(header) for header in headers]
+    for scheme in ("bearer", "basic"):
+        for challenge in challenges:
+            if challenge.scheme == scheme:
+                return challenge
+    return Challenge("")
 
 
 def basic(credentials: Credentials) -> str:

@@ -5,7 +5,7 @@ import msgspec
 from boxship.errors import UnauthorizedError
 from boxship.model.reference import DEFAULT_DOMAIN, Reference
 from boxship.model.registry import Credentials
-from boxship.registry.auth import Challenge, TokenSource, basic, parse_challenge
+from boxship.registry.auth import Challenge, TokenSource, basic, best_challenge
 from boxship.registry.errors import UnreachableError, response_error
 from boxship.registry.repository import Repository
 from boxship.registry.session import Session, Tools
@@ -103,10 +103,10 @@ class RegistryClient:
         headers = {"Authorization": authorization} if authorization else {}
         request = Request("GET", endpoint, f"{endpoint.prefix}/v2/", headers)
         response = self._transport.exchange(request)
-        asked = response.header("WWW-Authenticate")
+        asked = response.headers("WWW-Authenticate")
         status, body = response.status, response.read()
         if status == 401:
-            return parse_challenge(asked)
+            return best_challenge(asked)
         if status != 200:
             raise response_error(status, body, request.describe())
         return None

@@ -34,6 +34,8 @@ from boxship.registry.transport import BLOCK, Body, Response
 
 ACCEPTED = (MEDIA_OCI_INDEX, MEDIA_OCI_MANIFEST, MEDIA_DOCKER_LIST, MEDIA_DOCKER_MANIFEST)
 _MAX_MANIFEST = 4 << 20
+# Asking a registry that wants to be left alone once more makes it worse.
+_NO_LONGER_ASKED = (429, 500, 502, 503, 504)
 _T = TypeVar("_T")
 
 
@@ -89,7 +91,9 @@ class Repository:
             headers = {"Accept": ", ".join(ACCEPTED)}
             try:
                 response = session.send("HEAD", target, headers)
-            except ResponseError:
+            except ResponseError as error:
+                if error.status in _NO_LONGER_ASKED:
+                    raise
                 # The answer to HEAD has no body, so no reason: let GET fail with one.
                 return None
             response.close()

@@ -7,7 +7,7 @@ import msgspec
 
 from boxship.errors import UnauthorizedError
 from boxship.model.registry import Credentials
-from boxship.registry.auth import TokenSource, basic, parse_challenge
+from boxship.registry.auth import TokenSource, basic, best_challenge
 from boxship.registry.errors import StoppedError, UnreachableError, response_error
 from boxship.registry.settings import Endpoint, RegistrySettings
 from boxship.registry.stop import Stop
@@ -139,7 +139,7 @@ class Session:
 
     def _answer_challenge(self, response: Response, sent: str) -> bool:
         """Get credentials for a second attempt; False if there are no others to try."""
-        challenge = parse_challenge(response.header("WWW-Authenticate"))
+        challenge = best_challenge(response.headers("WWW-Authenticate"))
         if challenge.scheme == "bearer":
             if sent != self._authorization:
                 return True

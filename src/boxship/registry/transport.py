@@ -66,6 +66,10 @@ class Response:
     def header(self, name: str) -> str:
         return self._raw.headers.get(name, "")
 
+    def headers(self, name: str) -> list[str]:
+        """All values of a header that may come several times."""
+        return self._raw.headers.get_all(name) or []
+
     @property
     def length(self) -> int | None:
         """Bytes of the body that are still to come, if the registry said so."""

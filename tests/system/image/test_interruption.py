@@ -153,3 +153,12 @@ def test_unpacking_is_not_undone_by_a_collection_meanwhile(
     image = one.run(work())
     assert one.content.has(image.id)
     assert one.content.has(image.target.digest)
+
+
+def test_damaged_partial_blob_is_thrown_away(one: Any, scripted: Any, slow: Slow) -> None:
+    slow.go.set()
+    digest = digest_of(slow.layer)
+    with one.content.ingest(digest, digest, len(slow.layer)) as ingest:
+        ingest.write(b"left by a disk that failed")
+    assert one.pull(f"{scripted(slow).host}/app:1").tags
+    assert slow.ranges == ["bytes=26-", None]

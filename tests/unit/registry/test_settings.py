@@ -1,7 +1,7 @@
 import pytest
 
 from boxship.errors import InvalidArgumentError
-from boxship.registry.auth import parse_challenge
+from boxship.registry.auth import best_challenge, parse_challenge
 from boxship.registry.proxy import proxy_for
 from boxship.registry.settings import RegistrySettings
 
@@ -49,6 +49,9 @@ def test_challenges() -> None:
         "scope": "plain",
     }
     assert parse_challenge("").scheme == ""
+    assert best_challenge(['Basic realm="x"', header]) == challenge
+    assert best_challenge(["Negotiate", "Basic"]).scheme == "basic"
+    assert best_challenge([]).scheme == ""
 
 
 def test_proxies() -> None:
