@@ -13,6 +13,7 @@ from boxship.network import NetworkService
 from boxship.paths import Paths
 from boxship.runtime.supervisor import Supervisor
 from boxship.storage.snapshots.store import SnapshotStore
+from boxship.storage.trees import Trash
 from boxship.volume import VolumeService
 
 
@@ -22,6 +23,7 @@ class Context:
 
     Attributes:
         clock: nanoseconds since the epoch.
+        trash: where containers' directories go; on their file system.
         transaction: all records written in its block are written, or none.
     """
 
@@ -35,6 +37,7 @@ class Context:
     images: ImageService
     networks: NetworkService
     volumes: VolumeService
+    trash: Trash
     transaction: Callable[[], AbstractContextManager[None]]
     ranges: IdRanges = field(default_factory=IdRanges)
 

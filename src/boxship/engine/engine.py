@@ -27,6 +27,7 @@ from boxship.runtime.supervisor import Supervisor
 from boxship.storage.records.database import Database
 from boxship.storage.records.records import Records
 from boxship.storage.snapshots.store import SnapshotStore
+from boxship.storage.trees import Trash
 from boxship.volume import VolumeService
 
 
@@ -71,6 +72,7 @@ class Engine:
             images=parts.images,
             networks=parts.networks,
             volumes=parts.volumes,
+            trash=Trash(parts.paths.data_root / "trash"),
             transaction=parts.database.transaction,
         )
         self._exits = parts.exits
@@ -97,6 +99,7 @@ class Engine:
         """Let go; containers run on. The parts are closed by whoever made them."""
         await shut_down(self._context)
         await asyncio.gather(*self._settling, return_exceptions=True)
+        self._context.trash.close()
 
     def _exited(self, ended: Exit) -> None:
         if ended.exec_id is not None:

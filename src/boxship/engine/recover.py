@@ -134,6 +134,7 @@ def _put_back(context: Context, entry: Entry) -> None:
 
 
 def _sweep(context: Context) -> None:
+    context.trash.empty()
     for key in list(context.snapshots.active()):
         if context.store.get(key) is None:
             log.info(f"removing left-over snapshot {key[:12]}")

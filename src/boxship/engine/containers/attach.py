@@ -54,8 +54,7 @@ async def attach(context: Context, entry: Entry, request: AttachRequest) -> Sess
 
 async def bind_pending(context: Context, entry: Entry) -> None:
     """Connect the sessions that wait to a process that was made and does not run yet."""
-    waiting, entry.pending = entry.pending, []
-    for session in waiting:
+    for session in entry.pending:
         if session.closed:
             continue
         streams = session.streams
@@ -64,6 +63,7 @@ async def bind_pending(context: Context, entry: Entry) -> None:
                 entry.id, None, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr
             )
         )
+    entry.pending.clear()
 
 
 async def _written(entry: Entry, request: AttachRequest) -> list[bytes]:

@@ -18,7 +18,6 @@ from boxship.engine.values import Created
 from boxship.model.container import Container, ContainerConfig, HostConfig, LogConfig
 from boxship.model.image import Image
 from boxship.model.platform import Platform
-from boxship.storage.trees import delete_tree
 
 
 async def create(
@@ -48,11 +47,12 @@ async def create(
         undo.callback(context.snapshots.remove, container_id)
         data = context.paths.container_data(container_id)
         data.mkdir(parents=True, mode=0o710)
-        undo.callback(delete_tree, data)
+        undo.callback(context.trash.put, data)
         # Together, so that no crash leaves anonymous volumes that belong to nobody.
-        with context.transaction():
-            container = _describe(context, image, (container_id, bare), (config, host), undo)
+        with context.transaction(), ExitStack() as volumes:
+            container = _describe(context, image, (container_id, bare), (config, host), volumes)
             entry = context.store.add(container)
+            undo.push(volumes.pop_all())
         undo.callback(context.store.drop, entry)
         await populate_volumes(context, container.mounts, chain)
         undo.pop_all()

@@ -10,7 +10,6 @@ from boxship.engine.containers.kill import deliver, mark_stopped
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.errors import BoxshipError, ConflictError, InternalError
-from boxship.storage.trees import delete_tree
 
 _KILL_PATIENCE = 30.0
 
@@ -48,7 +47,7 @@ async def remove_stopped(context: Context, entry: Entry, *, volumes: bool) -> No
     for session in entry.pending:
         session.abandon()
     context.snapshots.remove(container.snapshot)
-    delete_tree(context.paths.container_data(container.id))
+    context.trash.put(context.paths.container_data(container.id))
     if volumes:
         _remove_volumes(context, entry)
     context.store.drop(entry)
