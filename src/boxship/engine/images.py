@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
-import msgspec
-
 from boxship.engine.context import Context
 from boxship.engine.filters import check_filters, has_labels, is_true, older_than
+from boxship.engine.image_changes import apply_changes
 from boxship.engine.values import Filters, PruneReport
-from boxship.errors import InvalidArgumentError
 from boxship.image import (
     HistoryEntry,
     ImageUser,
@@ -100,7 +98,9 @@ class ImageFacade:
         self, stream: BinaryIO, reference: str, changes: Sequence[str], message: str
     ) -> Image:
         refs = (parse_reference(reference).with_default_tag(),) if reference else ()
-        wanted = Import(refs, _changed(changes), message or "Imported from -")
+        wanted = Import(
+            refs, apply_changes(ImageRunConfig(), changes), message or "Imported from -"
+        )
         return await self._images.import_(stream, wanted)
 
     async def bootstrap(self, name: str, progress: Report) -> Image:
@@ -162,22 +162,3 @@ def _repository(tag: str) -> str:
 
 def _pairs(values: tuple[str, ...]) -> dict[str, str]:
     return dict(value.partition("=")[::2] for value in values)
-
-
-def _changed(changes: Sequence[str]) -> ImageRunConfig:
-    """Apply `--change` instructions to an empty config.
-
-    Raises:
-        InvalidArgumentError: an instruction that changes no config.
-    """
-    config = ImageRunConfig()
-    for change in changes:
-        word, _, rest = change.strip().partition(" ")
-        field = _TEXT_FIELDS.get(word.upper())
-        if field is None:
-            raise InvalidArgumentError(f"{change!r} is not a change that import can make")
-        config = msgspec.structs.replace(config, **{field: rest.strip()})
-    return config
-
-
-_TEXT_FIELDS = {"USER": "user", "WORKDIR": "working_dir", "STOPSIGNAL": "stop_signal"}
