@@ -199,7 +199,7 @@ class _Tool:
         while line := self._output.readline():
             if self._base.halt.is_set():
                 raise UnavailableError(_STOPPED)
-            self._base.say(line.decode(errors="replace").strip())
+            self._base.say(line.decode(errors="replace").strip().removeprefix("I: "))
 
     def _listen(self, stream: IO[bytes]) -> None:
         """Pass on what the tool says it does, and keep the rest for an error."""
