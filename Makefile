@@ -7,12 +7,13 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages test demo lint format clean
+.PHONY: help setup packages test demo bench lint format clean
 
 help:
 	@echo "make setup    install what is missing, and boxship into $(VENV)"
 	@echo "make demo     build an image, ship it, run it: the whole voyage (root)"
 	@echo "make test     set up, then run every check and test (root for most of them)"
+	@echo "make bench    measure beside Docker and Podman; half an hour (root)"
 	@echo "make lint     only the checks: layers, types, style, sizes"
 	@echo "make format   format the code"
 	@echo "make clean    remove what setup and tests made in this directory"
@@ -36,12 +37,20 @@ demo: setup
 	@.ci/packages demo
 	@demo/run
 
+# Those that fill and empty a file system come last: they slow down what follows them.
+bench: setup
+	@.ci/packages bench
+	@for name in start exec parallel density listing build images; do \
+		echo "=== $$name"; $(VENV)/bin/python bench/$$name.py || exit 1; \
+	done
+	@$(VENV)/bin/python bench/table.py
+
 lint: $(STAMP)
 	@$(VENV)/bin/python -m pytest --quiet --run-slow tests/meta
 
 format: $(STAMP)
-	@$(VENV)/bin/ruff check --quiet --fix-only src tests
-	@$(VENV)/bin/ruff format --quiet src tests
+	@$(VENV)/bin/ruff check --quiet --fix-only src tests bench demo
+	@$(VENV)/bin/ruff format --quiet src tests bench demo
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench/out

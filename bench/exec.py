@@ -1,6 +1,6 @@
 """Exec: run `true` in a running container, by command line and over the API, beside the peers.
 
-    python bench/exec.py [--rounds N] [--plot FILE.svg]
+python bench/exec.py [--rounds N] [--plot FILE.svg]
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """Listing: `ps` of many running containers, by command line and over the API, beside the peers.
 
-    python bench/listing.py [--rounds N] [--containers N] [--plot FILE.svg]
+python bench/listing.py [--rounds N] [--containers N] [--plot FILE.svg]
 """
 
 from functools import partial

@@ -4,8 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-
-_OUR_PIDS = os.readlink("/proc/self/ns/pid")
+_OUR_PIDS = Path("/proc/self/ns/pid").readlink()
 
 
 def processes(base: Path) -> list[int]:
@@ -18,7 +17,7 @@ def processes(base: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             pid = int(entry.name)
-            if os.readlink(entry / "ns/pid") != _OUR_PIDS or pid == os.getpid():
+            if (entry / "ns/pid").readlink() != _OUR_PIDS or pid == os.getpid():
                 continue
             parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             if _names(base, (entry / "cmdline").read_bytes()):
@@ -52,5 +51,3 @@ def cpu(pids: list[int]) -> float:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
-
-

@@ -1,6 +1,6 @@
 """Parallel: 100 containers that run `true`, eight at a time, beside the peers.
 
-    python bench/parallel.py [--rounds N] [--containers N] [--plot FILE.svg]
+python bench/parallel.py [--rounds N] [--containers N] [--plot FILE.svg]
 """
 
 import shlex

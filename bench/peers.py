@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from memory import processes
 
@@ -27,7 +28,7 @@ class PeerError(RuntimeError):
     """A contender cannot be measured here."""
 
 
-def run(*argv: str, stdin: object = subprocess.DEVNULL) -> str:
+def run(*argv: str, stdin: IO[Any] | int = subprocess.DEVNULL) -> str:
     """Run to success and give the output."""
     done = subprocess.run(argv, stdin=stdin, capture_output=True, text=True, check=False)
     if done.returncode:

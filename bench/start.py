@@ -1,6 +1,6 @@
 """Start: `run --rm IMAGE true` by command line, by API, and by OCI runtime, beside the peers.
 
-    python bench/start.py [--rounds N] [--plot FILE.svg]
+python bench/start.py [--rounds N] [--plot FILE.svg]
 """
 
 import json

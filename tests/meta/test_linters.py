@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+_CHECKED = ("src", "tests", "bench", "demo")
+
 
 def _run(root: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -17,11 +19,11 @@ def _tool(name: str) -> str:
 
 
 def test_ruff(root: Path) -> None:
-    _run(root, _tool("ruff"), "check", "--no-fix", "--output-format=concise", "src", "tests")
+    _run(root, _tool("ruff"), "check", "--no-fix", "--output-format=concise", *_CHECKED)
 
 
 def test_format(root: Path) -> None:
-    _run(root, _tool("ruff"), "format", "--check", "src", "tests")
+    _run(root, _tool("ruff"), "format", "--check", *_CHECKED)
 
 
 @pytest.mark.slow
