@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from boxship.image import Progress
 from boxship.model.digest import digest_of
 from boxship.model.image import MEDIA_OCI_CONFIG, MEDIA_OCI_LAYER, MEDIA_OCI_MANIFEST
 from boxship.model.platform import host_platform
@@ -91,8 +92,14 @@ def test_cancelled_pull_ends_at_once_and_resumes(one: Any, scripted: Any, slow: 
     name = f"{scripted(slow).host}/app:1"
 
     async def cancelled() -> None:
-        task = asyncio.ensure_future(one.images.pull(name))
-        await asyncio.to_thread(slow.half.wait)
+        arrived = asyncio.Event()
+
+        def watch(record: Progress) -> None:
+            if record.current:
+                arrived.set()
+
+        task = asyncio.ensure_future(one.images.pull(name, progress=watch))
+        await arrived.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 5)
