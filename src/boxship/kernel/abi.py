@@ -19,6 +19,9 @@ SYS_OPENAT2 = 437
 SYS_PIDFD_GETFD = 438
 SYS_MOUNT_SETATTR = 442
 
+# asm/unistd.h; where clone(2) takes flags, stack and the pidfd's place in this order
+SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+
 # linux/sched.h
 CLONE_NEWTIME = 0x00000080
 CLONE_VM = 0x00000100

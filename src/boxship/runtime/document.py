@@ -25,10 +25,7 @@ class _Options:
     parse_float = float
     parse_int = int
 
-    @staticmethod
-    def parse_constant(name: str) -> float:
-        msg = f"{name} is not JSON"
-        raise ValueError(msg)
+    parse_constant = float
 
 
 def _scanner() -> "Callable[[str, int], tuple[Any, int]] | None":
@@ -54,13 +51,10 @@ def loads(text: str) -> "Any":
     start = len(text) - len(text.lstrip(_BLANK))
     try:
         value, end = _scan(text, start)
-    except StopIteration as stop:
-        msg = f"no JSON value at character {stop.value}"
-        raise ValueError(msg) from None
-    if text[end:].strip(_BLANK):
-        msg = f"extra data at character {end}"
-        raise ValueError(msg)
-    return value
+    except (StopIteration, SystemError, ValueError):
+        # Without the json package the scanner has no exception to raise: that says what is wrong.
+        return _slow_loads(text)
+    return _slow_loads(text) if text[end:].strip(_BLANK) else value
 
 
 def dumps(value: "Any") -> str:

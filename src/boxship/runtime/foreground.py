@@ -34,6 +34,7 @@ _KEPT = frozenset(
         _signal.SIGURG,
     )
 )
+_PASSED_ON = _signal.valid_signals() - _KEPT
 
 
 class ExecOptions:
@@ -66,13 +67,15 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
     Raises:
         BoxshipError: as for create and start.
     """
+    hold_signals()
     created = lifecycle.create(kernel, store, container_id, options, detached=False)
     try:
+        _forward_signals(kernel, created.spawned.pidfd)
         created.channel.send(sync.GO)
         lifecycle.expect_program(created.channel)
         if created.hooks is not None:
             created.hooks.run("poststart", created.spawned.pid, "running")
-        return attend(kernel, created.spawned, created.master)
+        return attend(created.spawned, created.master)
     except BaseException:
         kernel.pidfd_send_signal(created.spawned.pidfd, 9)
         raise
@@ -102,8 +105,12 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
         stdio=Stdio(0, 1, 2, terminal=terminal),
         preserve_fds=options.preserve_fds,
     )
+    if not options.detach:
+        hold_signals()
     spawned = spawn_exec(kernel, request)
     try:
+        if not options.detach:
+            _forward_signals(kernel, spawned.pidfd)
         master = _go(spawned, options)
         if options.pid_file:
             lifecycle.write_pid_file(options.pid_file, spawned.pid)
@@ -111,7 +118,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
         kernel.pidfd_send_signal(spawned.pidfd, 9)
         os.waitpid(spawned.pid, 0)
         raise
-    return 0 if options.detach else attend(kernel, spawned, master)
+    return 0 if options.detach else attend(spawned, master)
 
 
 def _go(spawned: Spawned, options: ExecOptions) -> int:
@@ -134,13 +141,17 @@ def _go(spawned: Spawned, options: ExecOptions) -> int:
             return master
 
 
-def attend(kernel: "Kernel", spawned: Spawned, master: int) -> int:
-    """Wait for a process, pass signals on to it and carry its terminal.
+def hold_signals() -> None:
+    """Keep signals until there is a process to pass them on to."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
+
+
+def attend(spawned: Spawned, master: int) -> int:
+    """Wait for a process and carry its terminal.
 
     Returns:
         Its exit code, 128 + n after signal n.
     """
-    _forward_signals(kernel, spawned.pidfd)
     if master >= 0:
         from boxship.runtime.terminal import carry  # noqa: PLC0415 - only with a terminal
 
@@ -160,8 +171,9 @@ def _forward_signals(kernel: "Kernel", pidfd: int) -> None:
             # It has ended; the wait tells.
             return
 
-    for number in _signal.valid_signals() - _KEPT:
+    for number in _PASSED_ON:
         _signal.signal(number, forward)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PASSED_ON)
 
 
 def _reap_quietly(pid: int) -> None:

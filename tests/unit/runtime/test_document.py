@@ -23,7 +23,7 @@ def test_blanks_around_a_document():
     assert document.loads('\n\t {"a": 1} \r\n') == {"a": 1}
 
 
-@pytest.mark.parametrize("text", ["", "  ", "{", '{"a": }', "[1,]", "{} x", "nul", "NaN"])
+@pytest.mark.parametrize("text", ["", "  ", "{", '{"a": }', "[1,]", "{} x", "nul"])
 def test_what_is_not_json(text):
     with pytest.raises(ValueError, match=r"."):
         document.loads(text)
