@@ -47,12 +47,27 @@ def make_stdio(*, terminal: bool, open_stdin: bool) -> Stdio:
             reader = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         theirs.append(reader)
         for name in ("stdout", "stderr"):
-            ours[name], writer = os.pipe2(os.O_CLOEXEC)
+            ours[name], writer = _output_pipe()
             theirs.append(writer)
     except OSError:
         close_all([*ours.values(), *theirs])
         raise
     return Stdio(ours, tuple(theirs))
+
+
+def _output_pipe() -> tuple[int, int]:
+    """A pipe whose writing end can read too.
+
+    So it has a reader as long as the process has it: when keeper and daemon die together, output
+    waits in it for the next keeper, where a plain pipe would kill the process by SIGPIPE.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.close(writer)
+    try:
+        return reader, os.open(f"/proc/self/fd/{reader}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        os.close(reader)
+        raise
 
 
 def create(parents: Parents, request: messages.Create, born: Born) -> None:

@@ -138,7 +138,11 @@ class Process:
 
     @property
     def input_full(self) -> bool:
-        return self._stdin is not None and self._stdin.full
+        """Input has to wait: for the process to read, or for its terminal to be made."""
+        if self._stdin is not None:
+            return self._stdin.full
+        wanted = self.description.terminal and self.description.open_stdin
+        return wanted and self.console < 0 and not self.ending
 
     @property
     def started(self) -> bool:
@@ -300,7 +304,9 @@ class Process:
     def _sync_ready(self, _events: int) -> None:
         while self._sync is not None:
             try:
-                message = self._sync.receive()
+                # A child that ended with our GO unread gives ECONNRESET, which counts as the end
+                # and comes before what it said last: ask again.
+                message = self._sync.receive() or self._sync.receive()
             except BlockingIOError:
                 return
             if message is None:
@@ -316,6 +322,7 @@ class Process:
             os.set_blocking(self.console, False)
             self._take_console()
             self._pace()
+            self.input_drained()
             self._context.owner.deposit(self, ["console"])
         elif message.kind == sync.HOOKS:
             self.failure = StartFailedError("other", "hooks in the host's namespaces need the CLI")

@@ -134,6 +134,17 @@ def test_a_terminal_is_raw_and_has_a_size(keep, read_all, read_until):
     keep(scenario)
 
 
+def test_what_is_typed_before_the_start_is_read(keep, read_all):
+    async def scenario(bed):
+        await bed.create("c", "sh", "-c", "read x; echo got $x", terminal=True, open_stdin=True)
+        client = await bed.attach("c")
+        await asyncio.get_running_loop().sock_sendall(client, b"early\n")
+        await bed.supervisor.start("c")
+        assert (await read_all(client)).endswith(b"got early\r\n")
+
+    keep(scenario)
+
+
 def test_only_a_terminal_has_a_size(keep):
     async def scenario(bed):
         await bed.run("c", "sleep", "60")
