@@ -110,7 +110,10 @@ class Life:
                 container.drop_exec(request.exec_id)
             answer(failure)
 
-        process.go(begun)
+        try:
+            process.go(begun)
+        except BoxshipError as e:
+            begun(e)
 
     def _kill(self, container: Container, process: Process) -> None:
         if not process.ending:

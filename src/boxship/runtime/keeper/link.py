@@ -58,22 +58,17 @@ class Link:
         self._queue: deque[_Parcel] = deque()
         loop.watch(sock.fileno(), READ, self._ready)
 
-    @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         return self._sock.fileno() >= 0
-
-    @property
-    def flushed(self) -> bool:
-        return not self._queue
 
     def send(self, sequence: int, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send, or queue; the caller keeps its descriptors. Nothing happens when it is closed."""
-        if not self.open:
+        if not self.is_open():
             return
         body = messages.encode(sequence, message)
         if not self._queue and self._try_send(body, fds):
             return
-        if not self.open:
+        if not self.is_open():
             return
         if len(self._queue) >= _BACKLOG_LIMIT:
             log.error("keeper: the daemon does not read its messages: connection closed")
@@ -83,7 +78,7 @@ class Link:
         self._loop.change(self._sock.fileno(), READ | WRITE)
 
     def close(self) -> None:
-        if not self.open:
+        if not self.is_open():
             return
         self._loop.forget(self._sock.fileno())
         self._sock.close()
@@ -106,7 +101,7 @@ class Link:
     def _ready(self, events: int) -> None:
         if events & WRITE:
             self._flush()
-        if self.open and events & ~WRITE:
+        if self.is_open() and events & ~WRITE:
             self._receive()
 
     def _flush(self) -> None:

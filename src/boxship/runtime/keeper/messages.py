@@ -412,13 +412,13 @@ def exit_of(fields: Any) -> Exit | None:
 
 def description_of(fields: Any) -> Description:
     """A description from its JSON list."""
-    return Description(key_of(fields[0]), *fields[1:-1], log=_log(fields[-1]))
+    return Description._make([key_of(fields[0]), *fields[1:-1], _log(fields[-1])])
 
 
 def state_of(fields: Any) -> State:
     """A container's state from its JSON list."""
     execs = [ExecState(e[0], e[1], exit_of(e[2])) for e in fields[5]]
-    return State(*fields[:4], exit=exit_of(fields[4]), execs=execs)
+    return State._make([*fields[:4], exit_of(fields[4]), execs])
 
 
 # Which field of a message is a value of its own, and how it is made from its JSON list.
