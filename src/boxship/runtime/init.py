@@ -85,6 +85,8 @@ def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "
             _run_hooks(birth.channel, hooks)
         for step in plan.enter:
             step.execute(context)
+        # No way back to the host's files by a descriptor (CVE-2024-21626).
+        _close_others(birth, context.master, context.terminal)
         _finish(birth, context, plan.process, hooks)
     except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
         _report(birth.channel, error)
@@ -147,10 +149,10 @@ def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
     return context
 
 
-def _close_others(birth: Birth) -> None:
+def _close_others(birth: Birth, *more: int) -> None:
     """Let go of what belongs to the parent: a socket held here would never reach its end."""
     first = 3 + birth.preserve_fds
-    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target}
+    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target, *more}
     for fd in sorted(fd for fd in kept if fd >= first):
         if fd > first:
             birth.kernel.close_range(first, fd - 1)
@@ -165,6 +167,7 @@ def _enter_groups(birth: Birth) -> None:
     if birth.userns >= 0:
         birth.kernel.setns(birth.userns, abi.CLONE_NEWUSER)
         os.close(birth.userns)
+        birth.userns = -1
         birth.kernel.unshare(birth.unshare)
 
 

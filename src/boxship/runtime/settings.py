@@ -24,6 +24,7 @@ _IPC = frozenset(
         "kernel.shm_rmid_forced",
     )
 )
+_NOT_MADE = (errno.ENOTDIR, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP)
 
 
 class LoopbackUp(Step):
@@ -105,7 +106,7 @@ class MakeDirectory(Step):
             os.close(context.kernel.make_directory(context.root, self.path))
         except KernelError as error:
             # Changing to it gives the error that users know.
-            if error.errno not in (errno.ENOTDIR, errno.EROFS, errno.EACCES):
+            if error.errno not in _NOT_MADE:
                 raise
 
 

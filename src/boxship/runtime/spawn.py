@@ -136,11 +136,14 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
 def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgroup") -> Spawned:
     ours, theirs = sync.pair()
     joined: list[tuple[int, int]] = []
+    userns = -1
     try:
         birth, directory = _birth(kernel, theirs, request, plan.process, cgroup)
         joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
         with Position(kernel, _stage_place(request), joined):
             if "user" in plan.namespaces.joined:
+                userns = kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
+                birth.userns = userns
                 pid, pidfd = _clone_inside(kernel, request, plan, birth, directory)
             else:
                 flags = plan.namespaces.flags()
@@ -153,6 +156,8 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
     finally:
         theirs.close()
         close_all(kernel, joined)
+        if userns >= 0:
+            kernel.close(userns)
     warnings = set_up(kernel, ours, pid, plan.process, plan)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
 
@@ -212,26 +217,22 @@ def _clone_inside(
 ) -> tuple[int, int]:
     """Clone a child that joins a user namespace and makes the other namespaces there."""
     flags = plan.namespaces.flags()
-    birth.userns = kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
-    try:
-        if not plan.needs_two_clones:
-            birth.unshare = flags
-            return _clone(kernel, 0, sibling=request.sibling, cgroup=cgroup)
-        left, right = sync.pair()
-        helper, helper_pidfd = _clone(kernel, 0, sibling=False, cgroup=cgroup)
-        if helper == 0:
-            family = 0 if request.sibling else abi.CLONE_PARENT
-            init.start_between(birth, right, flags | family)
-            # Only the grandchild gets here: it goes on as the child.
-            return 0, -1
-        right.close()
-        kernel.close(helper_pidfd)
-        answer = left.receive()
-        left.close()
-        # Its end makes the subreaper above the parent of what it cloned.
-        os.waitpid(helper, 0)
-    finally:
-        kernel.close(birth.userns)
+    if not plan.needs_two_clones:
+        birth.unshare = flags
+        return _clone(kernel, 0, sibling=request.sibling, cgroup=cgroup)
+    left, right = sync.pair()
+    helper, helper_pidfd = _clone(kernel, 0, sibling=False, cgroup=cgroup)
+    if helper == 0:
+        family = 0 if request.sibling else abi.CLONE_PARENT
+        init.start_between(birth, right, flags | family)
+        # Only the grandchild gets here: it goes on as the child.
+        return 0, -1
+    right.close()
+    kernel.close(helper_pidfd)
+    answer = left.receive()
+    left.close()
+    # Its end makes the subreaper above the parent of what it cloned.
+    os.waitpid(helper, 0)
     if answer is None or not answer.fds:
         reason = "" if answer is None else answer.text
         raise InternalError(f"cannot clone in the joined user namespace: {reason}")

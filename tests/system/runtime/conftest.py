@@ -74,6 +74,8 @@ class Box:
         self.namespace("user")
         ids = [{"containerID": 0, "hostID": base, "size": 65536}]
         self.spec["linux"].update(uidMappings=ids, gidMappings=ids)
+        # The range must be mapped.
+        self.spec["linux"]["sysctl"]["net.ipv4.ping_group_range"] = "0 65535"
         return self
 
     def save(self) -> None:
