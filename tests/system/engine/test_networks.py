@@ -121,6 +121,30 @@ def test_user_networks_have_names_and_can_be_changed(scenario: Run) -> None:
     scenario(work)
 
 
+def test_links(scenario: Run) -> None:
+    async def work(rig: Any) -> None:
+        database = await rig.start("sleep", "1000", name="database", network_mode="bridge")
+        address = database.endpoints["bridge"].ipv4_address
+        linked = {"network_mode": "bridge", "links": ("database:db",)}
+        _, output = await rig.run("cat", "/etc/hosts", **linked)
+        assert f"{address}\tdb {database.config.hostname} database\n" in output
+        await rig.engine.containers.stop("database", grace=0)
+        late = await rig.create("true", name="late", **linked)
+        text = "Cannot link to a non running container: /database AS /late/db"
+        with pytest.raises(ConflictError, match=text):
+            await rig.engine.containers.start(late.id)
+        with pytest.raises(NotFoundError, match="No such container: nobody"):
+            await rig.create("true", network_mode="bridge", links=("nobody:x",))
+        await rig.engine.networks.create(NetworkRequest("back"))
+        await rig.start("sleep", "1000", name="api", network_mode="back")
+        code, output = await rig.run("nslookup", "inner", network_mode="back", links=("api:inner",))
+        assert code == 0, output
+        await rig.engine.containers.remove("api", force=True)
+        await rig.engine.networks.remove("back")
+
+    scenario(work)
+
+
 def test_a_missing_network_is_refused_before_anything_is_made(scenario: Run) -> None:
     async def work(rig: Any) -> None:
         with pytest.raises(NotFoundError, match="network nope not found"):

@@ -40,7 +40,7 @@ def wanted_networks(
     `network connect` and `disconnect` change it later.
 
     Raises:
-        NotFoundError: one of them does not exist.
+        NotFoundError: one of them, or a container to link to, does not exist.
         InvalidArgumentError: aliases on the default network.
     """
     mode = modes_of(host).network
@@ -53,6 +53,12 @@ def wanted_networks(
     for key, request in host.networks.items():
         chosen = key in ("default", host.network_mode)
         wanted[main if chosen else context.networks.get(key).name] = request
+    for link in host.links:
+        context.store.find(link.partition(":")[0])
+    if main != DEFAULT_NETWORK and host.links:
+        # A private name in the network's resolver; on the default network a line in /etc/hosts.
+        links = (*wanted[main].links, *host.links)
+        wanted[main] = msgspec.structs.replace(wanted[main], links=links)
     if wanted.get(DEFAULT_NETWORK, EndpointRequest()).aliases:
         raise InvalidArgumentError(
             "invalid endpoint settings: network-scoped aliases are only supported for "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.modes import Modes, modes_of
+from boxship.errors import ConflictError
 from boxship.model.container import Container, Endpoint
 from boxship.network import dns
 from boxship.network.hosts import hosts_text, parse_extra_host
@@ -97,14 +98,25 @@ def _host_gateway(context: Context) -> str:
 
 
 def _linked(context: Context, container: Container) -> list[tuple[str, tuple[str, ...]]]:
-    """Addresses and names of `--link` on the default bridge; user networks have names anyway."""
+    """Addresses and names of `--link` on the default bridge; user networks have names anyway.
+
+    Raises:
+        ConflictError: a linked container does not run.
+    """
     found: list[tuple[str, tuple[str, ...]]] = []
+    if _BRIDGE not in container.endpoints:
+        return found
     for link in container.host.links:
         ref, _, alias = link.partition(":")
         other = context.store.find(ref).container
+        alias = alias.rpartition("/")[2] or other.name
+        if not other.state.pid:
+            raise ConflictError(
+                f"Cannot link to a non running container: /{other.name} AS "
+                f"/{container.name}/{alias}"
+            )
         endpoint = other.endpoints.get(_BRIDGE)
         if endpoint is not None and endpoint.ipv4_address:
-            alias = alias.rpartition("/")[2] or other.name
             names = dict.fromkeys((alias, other.config.hostname, other.name))
             found.append((endpoint.ipv4_address, tuple(names)))
     return found
