@@ -7,7 +7,7 @@ from boxship.builder.dockerfile.parser import parse
 from boxship.builder.narration import Narrator
 from boxship.builder.request import BuildRequest
 from boxship.builder.solver import Solver
-from boxship.builder.source import read_dockerfile, read_ignore
+from boxship.builder.source import context_root, read_dockerfile, read_ignore
 from boxship.builder.worker.executor import Limits
 from boxship.builder.worker.helper import FileHelper
 from boxship.builder.worker.setting import Job
@@ -39,14 +39,16 @@ class Build:
         self._narrator = narrator
         self._lease = lease
         self._bases: dict[Digest, Image] = {}
+        self._ignore: tuple[str, ...] = ()
         self.lint: tuple[str, ...] = ()
 
-    async def plan(self) -> Plan:
+    async def plan(self, helper: FileHelper) -> Plan:
         """Read and convert the Dockerfile; base images are fetched.
 
         Raises: as `BuildService.build`.
         """
-        dockerfile = parse(read_dockerfile(self.request))
+        dockerfile = parse(await read_dockerfile(self.request, helper))
+        self._ignore = await read_ignore(self.request, helper)
         self.lint = lint(dockerfile)
         options = Options(
             args=self.request.args,
@@ -64,8 +66,8 @@ class Build:
             token=token,
             helper=helper,
             lease=self._lease,
-            context=request.context,
-            ignore=read_ignore(request),
+            context=None if request.context is None else context_root(request.context),
+            ignore=self._ignore,
             secrets=request.secrets,
             limits=Limits(
                 extra_hosts=request.extra_hosts,

@@ -13,7 +13,8 @@ class BuildRequest(msgspec.Struct, frozen=True):
     """One build.
 
     Attributes:
-        context: extracted build context; None when there is none (a Dockerfile by itself).
+        context: build context: a directory, or a plain tar file (see `context.receive_context`);
+            None when there is none (a Dockerfile by itself).
         dockerfile: path of the Dockerfile in the context.
         dockerfile_text: the Dockerfile itself, instead of a path.
         tags: references for the image.

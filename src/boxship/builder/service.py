@@ -137,7 +137,7 @@ class BuildService:
         try:
             # It gets ready while the Dockerfile is read.
             await asyncio.to_thread(helper.start)
-            plan = await build.plan()
+            plan = await build.plan(helper)
             worker = SnapshotWorker(self._worker_stores, build.job(token, helper), self._locks)
             solver = Solver(
                 plan.graph,

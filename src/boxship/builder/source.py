@@ -1,18 +1,25 @@
 """The files of a context that steer the build: the Dockerfile and its ignore file."""
 
-import errno
-import os
 from pathlib import Path
 
 from boxship.builder.dockerfile.ignore import parse_ignore
 from boxship.builder.request import BuildRequest
+from boxship.builder.worker.files.messages import ReadFile, TreeRef
+from boxship.builder.worker.helper import FileHelper
 from boxship.errors import InvalidArgumentError
-from boxship.kernel import safepath
+from boxship.model.mount import Mount
 
 _MAX_BYTES = 16 << 20
 
 
-def read_dockerfile(request: BuildRequest) -> str:
+def context_root(context: Path) -> Mount:
+    """How the file helper gets at a context: a directory, or a tar file."""
+    if context.is_dir():
+        return Mount("bind", str(context), options=("rbind", "ro"))
+    return Mount("tar", str(context))
+
+
+async def read_dockerfile(request: BuildRequest, helper: FileHelper) -> str:
     """The Dockerfile's text, from the request itself or from the context.
 
     Raises:
@@ -20,47 +27,36 @@ def read_dockerfile(request: BuildRequest) -> str:
     """
     if request.dockerfile_text is not None:
         return request.dockerfile_text
-    name = request.dockerfile
-    found = _read(request.context, name) if request.context is not None else None
+    found = await _read(request, request.dockerfile, helper)
     if found is None:
         raise InvalidArgumentError(
-            f"Cannot locate specified Dockerfile: {name}",
+            f"Cannot locate specified Dockerfile: {request.dockerfile}",
             hint="give its path in the context with -f",
         )
     try:
         return found.decode()
     except UnicodeDecodeError as error:
-        raise InvalidArgumentError(f"Dockerfile {name} is no UTF-8 text: {error}") from error
+        raise InvalidArgumentError(
+            f"Dockerfile {request.dockerfile} is no UTF-8 text: {error}"
+        ) from error
 
 
-def read_ignore(request: BuildRequest) -> tuple[str, ...]:
-    """Patterns of `NAME.dockerignore` beside the Dockerfile, or of `.dockerignore`."""
-    if request.context is None:
-        return ()
+async def read_ignore(request: BuildRequest, helper: FileHelper) -> tuple[str, ...]:
+    """Patterns of `NAME.dockerignore` beside the Dockerfile, or of `.dockerignore`.
+
+    Raises:
+        InvalidArgumentError: a pattern means nothing.
+    """
     for name in (f"{request.dockerfile}.dockerignore", ".dockerignore"):
-        found = _read(request.context, name)
+        found = await _read(request, name, helper)
         if found is not None:
             return parse_ignore(found.decode(errors="replace"))
     return ()
 
 
-def _read(context: Path, name: str) -> bytes | None:
+async def _read(request: BuildRequest, name: str, helper: FileHelper) -> bytes | None:
     """A file of the context, links followed inside of it; None when absent."""
-    root = os.open(context, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Without O_NONBLOCK a fifo in the context would hold up the daemon.
-        descriptor = safepath.open_in_root(root, name, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return None
-        raise InvalidArgumentError(f"cannot read {name}: {error.strerror}") from error
-    finally:
-        os.close(root)
-    try:
-        with os.fdopen(descriptor, "rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot read {name}: {error.strerror}") from error
-    if len(data) > _MAX_BYTES:
-        raise InvalidArgumentError(f"{name} is larger than {_MAX_BYTES >> 20} MB")
-    return data
+    if request.context is None:
+        return None
+    tree = TreeRef(context_root(request.context))
+    return await helper.read(ReadFile(tree, name, _MAX_BYTES))

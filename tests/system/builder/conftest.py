@@ -35,6 +35,7 @@ class Workshop:
     Attributes:
         context: the build context, to be filled by the test.
         events: what the last build told.
+        packed: give the context as a tar file.
         clock: nanoseconds since the epoch, a second later at each look.
     """
 
@@ -49,6 +50,7 @@ class Workshop:
         self.executor = chroot_executor.ChrootExecutor()
         self.clock = itertools.count(1_700_000_000 * 10**9, 10**9)
         self.events: list[BuildEvent] = []
+        self.packed = False
         self.service = self.open()
 
     def open(self) -> BuildService:
@@ -69,8 +71,16 @@ class Workshop:
         place.chmod(mode)
         return place
 
+    def pack(self) -> Path:
+        """The context as a client sends it."""
+        place = self.root / "context.tar"
+        options = ("--xattrs", "--format=pax", "-C", str(self.context), "-cf", str(place), ".")
+        subprocess.run(["tar", *options], check=True)
+        return place
+
     def build(self, text: str | None, **fields: Any) -> Image:
-        request = BuildRequest(context=self.context, dockerfile_text=text)
+        context = self.pack() if self.packed else self.context
+        request = BuildRequest(context=context, dockerfile_text=text)
         self.events = []
         request = msgspec.structs.replace(request, **fields)
         return asyncio.run(self.service.build(request, self.events.append))

@@ -13,9 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from boxship.errors import BoxshipError, InvalidArgumentError
+from boxship.errors import BoxshipError, InvalidArgumentError, NotFoundError
 
 pytestmark = [pytest.mark.root, pytest.mark.overlayfs]
+
+
+@pytest.fixture(params=["directory", "archive"], autouse=True)
+def kind(request: pytest.FixtureRequest, workshop) -> None:
+    """Every test with the context as a directory and as the archive that clients send."""
+    workshop.packed = request.param == "archive"
+
 
 STAT = "-exec stat -c '%n %F %a %u:%g' {} +"
 
@@ -135,7 +142,7 @@ def test_excludes_and_ignore_file(workshop):
     workshop.write(".dockerignore", "**/*.o\n!**/keep.o\nsrc/only\n")
     found = shown(workshop, "COPY --exclude=*.c src /s", "/s")
     assert [line.split()[0] for line in found] == ["/s", "/s/deep", "/s/deep/keep.o"]
-    with pytest.raises(InvalidArgumentError, match=r"excluded by \.dockerignore: stat src/a\.o"):
+    with pytest.raises(NotFoundError, match=r"excluded by \.dockerignore: stat src/a\.o"):
         workshop.build("FROM busybox\nCOPY src/a.o /x")
 
 
@@ -174,7 +181,7 @@ def test_links_in_the_context_stay_in_it(workshop, tmp_path: Path):
     (workshop.context / "up").symlink_to("../outside")
     (workshop.context / "dir").symlink_to("/etc")
     for source in ("abs", "up", "dir", "dir/passwd", "../outside", "/../../etc/passwd"):
-        with pytest.raises(InvalidArgumentError, match="file does not exist"):
+        with pytest.raises(NotFoundError, match="file does not exist"):
             workshop.build(f"FROM busybox\nCOPY {source} /x")
     (workshop.context / "d").mkdir()
     (workshop.context / "d/l").symlink_to(outside)

@@ -5,6 +5,12 @@ import pytest
 pytestmark = [pytest.mark.root, pytest.mark.overlayfs]
 
 
+@pytest.fixture(params=["directory", "archive"], autouse=True)
+def kind(request: pytest.FixtureRequest, workshop) -> None:
+    """Every test with the context as a directory and as the archive that clients send."""
+    workshop.packed = request.param == "archive"
+
+
 def test_bind_of_the_context_is_read_only_and_counts_for_the_cache(workshop):
     workshop.write("in/f", "one")
     text = "FROM busybox\nRUN --mount=source=in,target=/m cat /m/f && ! touch /m/x 2>/dev/null"

@@ -13,8 +13,10 @@ from boxship import errors
 from boxship.builder.worker.files.messages import (
     Answer,
     Failed,
+    File,
     Pack,
     Packed,
+    ReadFile,
     Request,
     Text,
     receive,
@@ -62,6 +64,17 @@ class FileHelper:
         if not isinstance(answer, Text):
             raise errors.InternalError(f"the file helper answered {answer!r}")
         return answer.text
+
+    async def read(self, request: ReadFile) -> bytes | None:
+        """Ask for a file's content; None when there is no such file.
+
+        Raises:
+            BoxshipError: what went wrong there.
+        """
+        answer = await self._ask(request)
+        if not isinstance(answer, File):
+            raise errors.InternalError(f"the file helper answered {answer!r}")
+        return answer.content
 
     async def pack(self, request: Pack) -> Packed:
         """Ask for a layer.

@@ -78,7 +78,7 @@ class RunMounts:
             if tree.root.type == "bind":
                 real = await self._job.helper.text(Locate(tree, mount.source))
                 return _bound(Path(tree.root.source) / real, mount.target, "ro")
-            if mount.source == ".":
+            if tree.root.type == "overlay" and mount.source == ".":
                 return msgspec.structs.replace(tree.root, target=mount.target)
         copied = await self._copied(tree, mount.source, keep_owner=mount.input != CONTEXT)
         return _bound(copied, mount.target, "ro" if mount.read_only else "rw")

@@ -10,6 +10,7 @@ from boxship.builder.worker.executor import Executor, Limits
 from boxship.builder.worker.helper import FileHelper
 from boxship.model.digest import Digest
 from boxship.model.image import Image
+from boxship.model.mount import Mount
 from boxship.storage.content.store import ContentStore
 from boxship.storage.gc import Lease
 from boxship.storage.snapshots.store import SnapshotStore
@@ -38,7 +39,7 @@ class Job(msgspec.Struct, frozen=True):
 
     Attributes:
         token: begins the names of everything temporary.
-        context: directory of the build context, None without one.
+        context: root of the build context for the file helper, None without one.
         ignore: patterns of its `.dockerignore`.
         images: base images by id.
         output: called with the stream's name and what a command wrote.
@@ -48,7 +49,7 @@ class Job(msgspec.Struct, frozen=True):
     token: str
     helper: FileHelper
     lease: Lease
-    context: Path | None
+    context: Mount | None
     ignore: tuple[str, ...]
     secrets: Mapping[str, bytes]
     limits: Limits

@@ -43,8 +43,7 @@ class Sources:
                 hint="build from a directory instead of a lone Dockerfile",
             )
         what = f"{keyword} failed: file not found in build context or excluded by .dockerignore: "
-        root = Mount("bind", str(self._job.context), options=_HERE)
-        return TreeRef(root, self._job.ignore, what)
+        return TreeRef(self._job.context, self._job.ignore, what)
 
     async def tree(self, place: int, chains: tuple[str, ...], keyword: str) -> TreeRef:
         """The tree of an input: the context or another vertex's file system."""

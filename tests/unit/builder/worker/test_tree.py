@@ -1,15 +1,25 @@
-"""Reading hostile trees: links stay inside, ignore rules hide, walks are in order."""
+"""Reading hostile trees: one suite for both kinds of tree.
+
+Links stay inside, ignore rules hide, walks are in order, digests count what matters.
+"""
 
 import os
-from collections.abc import Iterator
+import stat
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from boxship.builder.dockerfile.ignore import IgnoreRules
+from boxship.builder.worker.files.archive import Archive, ArchiveTree
 from boxship.builder.worker.files.digests import TreeDigest
+from boxship.builder.worker.files.directory import DirectoryTree
 from boxship.builder.worker.files.tree import Tree
-from boxship.errors import InvalidArgumentError
+from boxship.errors import InvalidArgumentError, NotFoundError
+
+Open = Callable[..., Tree[Any]]
 
 
 @pytest.fixture
@@ -20,50 +30,121 @@ def root(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     (root / "in").symlink_to("/a/b")
+    (root / "near").symlink_to("a/../a/./1")
     (root / "out").symlink_to("../outside")
     (root / "abs").symlink_to(tmp_path / "outside")
+    (root / "loop").symlink_to("loop")
+    (root / "climb").symlink_to("../../../../c")
     return root
 
 
-@pytest.fixture
-def descriptor(root: Path) -> Iterator[int]:
-    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    yield opened
-    os.close(opened)
+@pytest.fixture(params=["directory", "archive"])
+def opened(request: pytest.FixtureRequest, root: Path, tmp_path: Path) -> Iterator[Open]:
+    """Opens the root as it is now, as one kind of tree or the other."""
+    descriptors: list[int] = []
+
+    def directory(*arguments: Any) -> Tree[Any]:
+        descriptors.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
+        return DirectoryTree(descriptors[-1], *arguments)
+
+    def archive(*arguments: Any) -> Tree[Any]:
+        place = tmp_path / "context.tar"
+        with tarfile.open(place, "w") as stream:
+            stream.add(root, ".")
+        return ArchiveTree(Archive(str(place)), *arguments)
+
+    yield directory if request.param == "directory" else archive
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
-def walked(tree: Tree, path: str, excludes: tuple[str, ...] = ()) -> list[str]:
+def walked(tree: Tree[Any], path: str, excludes: tuple[str, ...] = ()) -> list[str]:
     found = tree.find(path)
     try:
         return [entry.path for entry in tree.walk(found, IgnoreRules(excludes))]
     finally:
-        os.close(found.descriptor)
+        tree.release(found)
 
 
-def test_walks_are_sorted_parents_first(descriptor: int):
-    assert walked(Tree(descriptor), "a") == ["1", "b", "b/2", "b/3.o"]
-    assert walked(Tree(descriptor), "in") == ["2", "3.o"]
-    assert walked(Tree(descriptor), "a", ("b/*.o",)) == ["1", "b", "b/2"]
+def text(tree: Tree[Any], path: str) -> str:
+    found = tree.find(path)
+    content = tree.open(found)
+    try:
+        with content.stream() as stream:
+            assert content.head(1) == stream.read(1)
+            return content.head(1).decode() + stream.read().decode()
+    finally:
+        content.close()
+        tree.release(found)
 
 
-@pytest.mark.parametrize("path", ["out", "abs", "../outside", "a/../../outside", "nope", "c/x"])
-def test_nothing_outside_is_found(descriptor: int, path: str):
-    with pytest.raises(InvalidArgumentError, match="file does not exist"):
-        Tree(descriptor).find(path)
+def test_walks_are_sorted_parents_first(opened: Open):
+    assert walked(opened(), "a") == ["1", "b", "b/2", "b/3.o"]
+    assert walked(opened(), "in") == ["2", "3.o"]
+    assert walked(opened(), "a", ("b/*.o",)) == ["1", "b", "b/2"]
 
 
-def test_ignored_paths_do_not_exist(descriptor: int):
-    tree = Tree(descriptor, IgnoreRules(["a/b", "!a/b/2", "c"]), "failed: ")
-    assert walked(tree, ".") == ["a", "a/1", "a/b", "a/b/2", "abs", "in", "out"]
-    for path in ("c", "a/b/3.o", "in/3.o"):
-        with pytest.raises(InvalidArgumentError, match="failed: stat"):
+def test_links_lead_where_they_would_in_a_root_of_their_own(opened: Open):
+    tree = opened()
+    assert text(tree, "in/2") == "a/b/2"
+    assert text(tree, "near") == "a/1"
+    assert text(tree, "climb") == "c"
+    assert text(tree, "../../a/1") == "a/1"
+    found = tree.find("in")
+    assert (found.path, found.real, found.facts.is_directory) == ("in", "a/b", True)
+    tree.release(found)
+
+
+@pytest.mark.parametrize("path", ["out", "abs", "../outside", "nope", "c/x", "a/nope/.."])
+def test_nothing_outside_is_found(opened: Open, path: str):
+    with pytest.raises(NotFoundError, match="file does not exist"):
+        opened().find(path)
+
+
+def test_links_in_a_circle(opened: Open):
+    with pytest.raises(InvalidArgumentError, match="oo many levels of symbolic links"):
+        opened().find("loop")
+
+
+def test_ignored_paths_do_not_exist(opened: Open):
+    tree = opened(IgnoreRules(["a/b", "!a/b/2", "c"]), "failed: ")
+    assert walked(tree, ".")[:4] == ["a", "a/1", "a/b", "a/b/2"]
+    assert "c" not in walked(tree, ".")
+    for path in ("c", "a/b/3.o", "in/3.o", "climb"):
+        with pytest.raises(NotFoundError, match="failed: stat"):
             tree.find(path)
-    assert tree.match("*") == ["a", "in"]
+    assert tree.match("*") == ["a", "in", "near"]
+    assert tree.match("*/?") == ["a/1", "a/b", "in/2"]
 
 
-def test_a_digest_counts_names_modes_and_contents_and_no_times(root: Path, descriptor: int):
+def test_hard_links_are_known_as_such(opened: Open, root: Path):
+    (root / "a/hard").hardlink_to(root / "a/1")
+    tree = opened()
+    found = tree.find("a")
+    facts = {entry.path: entry.facts for entry in tree.walk(found)}
+    assert facts["1"].identity == facts["hard"].identity is not None
+    assert facts["b/2"].identity is None
+    tree.release(found)
+    assert text(tree, "a/hard") == "a/1"
+
+
+def test_content_goes_to_a_file_whole(opened: Open, root: Path, tmp_path: Path):
+    data = os.urandom(300 << 10)
+    (root / "big").write_bytes(data)
+    tree = opened()
+    found = tree.find("big")
+    content = tree.open(found)
+    copy = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
+    content.copy(copy)
+    os.close(copy)
+    content.close()
+    tree.release(found)
+    assert (tmp_path / "copy").read_bytes() == data
+
+
+def test_a_digest_counts_names_modes_and_contents_and_no_times(opened: Open, root: Path):
     def digest(path: str = "a") -> str:
-        made = TreeDigest(Tree(descriptor), owners=False)
+        made = TreeDigest(opened(), owners=False)
         made.add(path)
         return made.hexdigest()
 
@@ -77,3 +158,49 @@ def test_a_digest_counts_names_modes_and_contents_and_no_times(root: Path, descr
     (root / "a/1").rename(root / "a/9")
     assert digest() not in (before, after)
     assert digest("a/b/2") != digest("a/b/3.o")
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, link
+    return made
+
+
+def archive_of(tmp_path: Path, *members: tarfile.TarInfo) -> Archive:
+    place = tmp_path / "made.tar"
+    with tarfile.open(place, "w") as stream:
+        for each in members:
+            stream.addfile(each)
+    return Archive(str(place))
+
+
+def test_an_archive_may_leave_directories_out_and_repeat_itself(tmp_path: Path):
+    again = member("a/b/c")
+    again.mode = 0o600
+    tree = ArchiveTree(archive_of(tmp_path, member("a/b/c"), member("/abs"), again))
+    assert walked(tree, ".") == ["a", "a/b", "a/b/c", "abs"]
+    assert stat.S_IMODE(tree.find("a/b/c").facts.mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../x")],
+        [member("a/../../x")],
+        [member("l", tarfile.SYMTYPE, "/etc"), member("l/x")],
+        [member("h", tarfile.LNKTYPE, "nowhere")],
+        [member("d", tarfile.DIRTYPE), member("h", tarfile.LNKTYPE, "d")],
+        [member("dev", tarfile.CHRTYPE)],
+    ],
+)
+def test_hostile_archives_are_refused(tmp_path: Path, members: list[tarfile.TarInfo]):
+    with pytest.raises(InvalidArgumentError, match="cannot read the build context"):
+        archive_of(tmp_path, *members)
+
+
+@pytest.mark.parametrize("content", [b"no archive" * 100, b"x" * 100])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes):
+    place = tmp_path / "x.tar"
+    place.write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match="cannot read the build context"):
+        Archive(str(place))

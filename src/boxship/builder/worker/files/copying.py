@@ -7,21 +7,25 @@ is missing on the way is made.
 
 import os
 import posixpath
-import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from boxship.builder.dockerfile.ignore import IgnoreRules
-from boxship.builder.worker.files.archives import is_archive
+from boxship.builder.worker.files.content import Content, FileContent
+from boxship.builder.worker.files.directory import facts_of, place_of
+from boxship.builder.worker.files.recognise import HEAD, is_archive
 from boxship.builder.worker.files.target import Target
-from boxship.builder.worker.files.tree import Found, Tree, place_of
+from boxship.builder.worker.files.tree import Found, Tree
 from boxship.builder.worker.files.writer import DirectoryWriter, Style, write_file
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import safepath
 from boxship.storage.diff.unpack import unpack_archive
 
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+AnyTree = Tree[Any]
+AnyFound = Found[Any]
 
 
 class Rules(NamedTuple):
@@ -52,12 +56,12 @@ class Deferred(NamedTuple):
     """Contents of a directory to be written when the target is not mounted any more.
 
     Attributes:
-        found: the source; its descriptor is the holder's to close.
+        path: of the source in its tree.
         place: the new and empty directory, relative to the target's root.
     """
 
-    tree: Tree
-    found: Found
+    tree: AnyTree
+    path: str
     place: str
 
 
@@ -82,11 +86,12 @@ class Copier:
         self._made = rules.owner or (0, 0)
         self._style = Style(rules.owner, rules.mode)
 
-    def tree(self, tree: Tree, path: str) -> None:
+    def tree(self, tree: AnyTree, path: str) -> None:
         """Copy one source path, or what its wildcards match.
 
         Raises:
-            InvalidArgumentError: it does not exist, or something is in the way.
+            NotFoundError: it does not exist.
+            InvalidArgumentError: something is in the way.
         """
         names = tree.match(posixpath.normpath(path))
         if not names:
@@ -99,41 +104,44 @@ class Copier:
                 "destination must be a directory and end with a /"
             )
         for name in names:
-            found = tree.find(name)
-            try:
+            with _found(tree, name) as found:
                 self._source(tree, found, self._destination(path, name))
-            finally:
-                os.close(found.descriptor)
 
     def inline(self, name: str, content: str) -> None:
         """Write a file whose content stands in the Dockerfile."""
-        parent, final = self._file_place(self._rules.destination, name)
-        try:
-            mode = 0o644 if self._rules.mode is None else self._rules.mode
+        mode = 0o644 if self._rules.mode is None else self._rules.mode
+        with self._place(self._rules.destination, name) as (parent, final):
             descriptor = self._target.create(parent, final, mode, self._made)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content.encode())
-        finally:
-            os.close(parent)
 
     def fetched(self, path: str, name: str, modified: int, *, unpack: bool) -> None:
         """Copy a file that was downloaded: mode 0600 unless told, its server's time (0: now)."""
-        source = os.open(path, _READ)
+        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stamp = modified * 10**9 or time.time_ns()
+        facts = facts_of(os.fstat(source))._replace(mtime=stamp)
+        mode = 0o600 if self._rules.mode is None else self._rules.mode
+        content = FileContent(source, facts.size)
         try:
-            if unpack and is_archive(source):
-                self._unpack(source, self._rules.destination)
+            if unpack and is_archive(content.head(HEAD)):
+                self._unpack(content, self._rules.destination)
                 return
-            parent, final = self._file_place(self._rules.destination, name)
-            try:
-                mode = 0o600 if self._rules.mode is None else self._rules.mode
-                style = Style(self._made, mode)
-                write_file(self._target, source, (parent, final), os.fstat(source), style)
-                stamp = modified * 10**9 or time.time_ns()
-                os.utime(final, ns=(stamp, stamp), dir_fd=parent, follow_symlinks=False)
-            finally:
-                os.close(parent)
+            with self._place(self._rules.destination, name) as place:
+                write_file(self._target, content, place, facts, Style(self._made, mode))
         finally:
-            os.close(source)
+            content.close()
+
+    def write_deferred(self, upper: int) -> None:
+        """Write what was left into the upper directory of the target, which is unmounted by now.
+
+        A third faster than through the overlay, and as good: below a directory that is new there
+        is nothing to merge with, and nothing but what is written here.
+        """
+        for tree, path, place in self.deferred:
+            top = safepath.open_in_root(upper, place, os.O_PATH | os.O_DIRECTORY)
+            with _found(tree, path) as found:
+                writer = DirectoryWriter(tree, Target(top), self._style, top, "")
+                self._fill(tree, found, writer)
 
     def _destination(self, path: str, name: str) -> str:
         """Where this match goes: with `--parents` below the directories it came from."""
@@ -146,77 +154,72 @@ class Copier:
         base = self._rules.destination.rstrip("/") + "/"
         return base + (directory + "/" if directory else "")
 
-    def _source(self, tree: Tree, found: Found, destination: str) -> None:
+    def _source(self, tree: AnyTree, found: AnyFound, destination: str) -> None:
         name = posixpath.basename(found.path)
-        if stat.S_ISDIR(found.facts.st_mode):
+        if found.facts.is_directory:
             inside = self._rules.parents and name not in ("", ".")
             self._directory(tree, found, destination + name if inside else destination)
             return
         if self._excludes and self._excludes.excludes(name):
             return
-        if not stat.S_ISREG(found.facts.st_mode):
+        if not found.facts.is_regular:
             raise InvalidArgumentError(
                 f"{self._rules.keyword} failed: {found.path} is neither a file nor a directory"
             )
-        source = os.open(f"/proc/self/fd/{found.descriptor}", _READ)
+        content = tree.open(found)
         try:
-            self._file(source, found, destination, name)
+            if self._rules.unpack and is_archive(content.head(HEAD)):
+                self._unpack(content, destination)
+                return
+            with self._place(destination, name) as place:
+                write_file(self._target, content, place, found.facts, self._style)
         finally:
-            os.close(source)
+            content.close()
 
-    def _file(self, source: int, found: Found, destination: str, name: str) -> None:
-        if self._rules.unpack and is_archive(source):
-            self._unpack(source, destination)
-            return
-        parent, final = self._file_place(destination, name)
-        try:
-            write_file(self._target, source, (parent, final), found.facts, self._style)
-        finally:
-            os.close(parent)
-
-    def _directory(self, tree: Tree, found: Found, destination: str) -> None:
+    def _directory(self, tree: AnyTree, found: AnyFound, destination: str) -> None:
         path = destination.rstrip("/")
         top, new = self._target.directory(path or "/", self._made)
         if new and self._defer:
             place = place_of(top).removeprefix(place_of(self._target.root).rstrip("/"))
-            kept = found._replace(descriptor=os.dup(found.descriptor))
-            self.deferred.append(Deferred(tree, kept, place.lstrip("/")))
+            self.deferred.append(Deferred(tree, found.path, place.lstrip("/")))
             os.close(top)
             return
-        self._fill(tree, found, DirectoryWriter(self._target, self._style, top, path))
+        writer = DirectoryWriter(tree, self._target, self._style, top, path)
+        self._fill(tree, found, writer)
 
-    def write_deferred(self, upper: int) -> None:
-        """Write what was left into the upper directory of the target, which is unmounted by now.
-
-        A third faster than through the overlay, and as good: below a directory that is new there
-        is nothing to merge with, and nothing but what is written here.
-        """
-        for tree, found, place in self.deferred:
-            try:
-                top = safepath.open_in_root(upper, place, os.O_PATH | os.O_DIRECTORY)
-                self._fill(tree, found, DirectoryWriter(Target(top), self._style, top, ""))
-            finally:
-                os.close(found.descriptor)
-
-    def _fill(self, tree: Tree, found: Found, writer: DirectoryWriter) -> None:
+    def _fill(self, tree: AnyTree, found: AnyFound, writer: "DirectoryWriter[Any]") -> None:
         try:
             for entry in tree.walk(found, self._excludes):
                 writer.write(entry)
         finally:
             writer.close()
 
-    def _unpack(self, source: int, destination: str) -> None:
+    def _unpack(self, content: Content, destination: str) -> None:
         os.close(self._target.directory(destination, self._made)[0])
-        with os.fdopen(os.dup(source), "rb") as stream:
-            stream.seek(0)
+        with content.stream() as stream:
             unpack_archive(stream, Path(self._rules.target), destination=destination, devices=True)
 
-    def _file_place(self, destination: str, name: str) -> tuple[int, str]:
-        """The directory (open) and the name that a file source gets.
+    @contextmanager
+    def _place(self, destination: str, name: str) -> Iterator[tuple[int, str]]:
+        """The open directory and the name that a file source gets, for the length of the block."""
+        parent, final = self._file_place(destination, name)
+        try:
+            yield parent, final
+        finally:
+            os.close(parent)
 
-        A link at the destination is followed, as cp(1) does, but only inside the target.
-        """
+    def _file_place(self, destination: str, name: str) -> tuple[int, str]:
+        """A link at the destination is followed, as cp(1) does, but only inside the target."""
         if destination.endswith("/") or self._target.is_directory(destination):
             return self._target.directory(destination, self._made)[0], name
         parent, _, final = self._target.follow(destination).rpartition("/")
         return self._target.directory(parent or "/", self._made)[0], final
+
+
+@contextmanager
+def _found(tree: AnyTree, path: str) -> Iterator[AnyFound]:
+    found = tree.find(path)
+    try:
+        yield found
+    finally:
+        tree.release(found)

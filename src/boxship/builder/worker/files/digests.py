@@ -4,23 +4,24 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
+from typing import Generic
 
 from boxship.builder.dockerfile.ignore import IgnoreRules
-from boxship.builder.worker.files.tree import Found, Tree
-from boxship.builder.worker.files.xattrs import read_xattrs
-
-_CHUNK = 1 << 20
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from boxship.builder.worker.files.content import Content
+from boxship.builder.worker.files.tree import Entry, Facts, Found, Handle, Tree
+from boxship.builder.worker.files.xattrs import joined
 
 
-class TreeDigest:
+class TreeDigest(Generic[Handle]):
     """Digests selections of one tree.
 
     Args:
         owners: count owners and extended attributes, which a copy from the context does not keep.
     """
 
-    def __init__(self, tree: Tree, excludes: Iterable[str] = (), *, owners: bool = True) -> None:
+    def __init__(
+        self, tree: Tree[Handle], excludes: Iterable[str] = (), *, owners: bool = True
+    ) -> None:
         self._tree = tree
         self._excludes = IgnoreRules(excludes)
         self._owners = owners
@@ -30,54 +31,47 @@ class TreeDigest:
         """Take in a source path, with wildcards or without.
 
         Raises:
-            InvalidArgumentError: it does not exist.
+            NotFoundError: it does not exist.
         """
         for name in self._tree.match(path):
             found = self._tree.find(name)
             try:
                 self._add(found)
             finally:
-                os.close(found.descriptor)
+                self._tree.release(found)
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
 
-    def _add(self, found: Found) -> None:
-        if not stat.S_ISDIR(found.facts.st_mode):
+    def _add(self, found: Found[Handle]) -> None:
+        if found.facts.is_regular:
             # The name counts: it becomes the name in a destination that is a directory.
-            proc = f"/proc/self/fd/{found.descriptor}"
-            self._entry(found.path, found.facts, proc, None)
+            self._file(found.path, found.facts, self._tree.open(found))
             return
         self._head(found.path, found.facts, b"")
-        for entry in self._tree.walk(found, self._excludes):
-            self._entry(entry.path, entry.facts, entry.name, entry.parent)
+        if found.facts.is_directory:
+            for entry in self._tree.walk(found, self._excludes):
+                self._entry(entry)
 
-    def _entry(self, path: str, facts: os.stat_result, name: str, parent: int | None) -> None:
-        if stat.S_ISLNK(facts.st_mode):
-            self._head(path, facts, os.fsencode(os.readlink(name, dir_fd=parent)))
-        elif stat.S_ISREG(facts.st_mode):
-            flags = _OPEN if parent is not None else _OPEN & ~os.O_NOFOLLOW
-            descriptor = os.open(name, flags, dir_fd=parent)
-            try:
-                self._head(path, facts, read_xattrs(descriptor) if self._owners else b"")
-                self._content(descriptor, facts.st_size)
-            finally:
-                os.close(descriptor)
+    def _entry(self, entry: Entry[Handle]) -> None:
+        facts = entry.facts
+        if facts.is_regular:
+            self._file(entry.path, facts, self._tree.open(entry))
+        elif stat.S_ISLNK(facts.mode):
+            self._head(entry.path, facts, os.fsencode(self._tree.link_target(entry)))
         else:
-            self._head(path, facts, str(facts.st_rdev).encode())
+            self._head(entry.path, facts, str(facts.device).encode())
 
-    def _content(self, descriptor: int, size: int) -> None:
-        """Exactly `size` bytes count, so that a file that grows cannot shift what follows."""
-        while size > 0:
-            data = os.read(descriptor, min(size, _CHUNK))
-            if not data:
-                break
-            self._hash.update(data)
-            size -= len(data)
+    def _file(self, path: str, facts: Facts, content: Content) -> None:
+        try:
+            self._head(path, facts, joined(content.xattrs()) if self._owners else b"")
+            content.digest(self._hash)
+        finally:
+            content.close()
 
-    def _head(self, path: str, facts: os.stat_result, extra: bytes) -> None:
-        owner = f"{facts.st_uid}:{facts.st_gid}" if self._owners else ""
+    def _head(self, path: str, facts: Facts, extra: bytes) -> None:
+        owner = f"{facts.uid}:{facts.gid}" if self._owners else ""
         # Sizes of directories and links depend on the file system, not on what they hold.
-        size = facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-        head = f"{len(path)}:{path}:{facts.st_mode:o}:{owner}:{size}:{len(extra)}:"
+        size = facts.size if facts.is_regular else 0
+        head = f"{len(path)}:{path}:{facts.mode:o}:{owner}:{size}:{len(extra)}:"
         self._hash.update(os.fsencode(head) + extra)

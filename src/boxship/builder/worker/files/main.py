@@ -10,23 +10,28 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from boxship.builder.dockerfile.ignore import IgnoreRules
+from boxship.builder.worker.files.archive import Archive, ArchiveTree
 from boxship.builder.worker.files.copying import Copier, Rules
 from boxship.builder.worker.files.digests import TreeDigest
+from boxship.builder.worker.files.directory import DirectoryTree
 from boxship.builder.worker.files.messages import (
     Answer,
     CopyFiles,
     Failed,
     FetchedFile,
+    File,
     Hash,
     InlineFile,
     Locate,
     MakeDirectory,
     Pack,
     Packed,
+    ReadFile,
     Request,
     Text,
     TreeFiles,
@@ -34,12 +39,12 @@ from boxship.builder.worker.files.messages import (
     receive,
     send,
 )
-from boxship.builder.worker.files.mounts import Roots, enter_private_namespace
+from boxship.builder.worker.files.mounts import Roots
 from boxship.builder.worker.files.owners import resolve_owner
 from boxship.builder.worker.files.stubs import remove_stubs
 from boxship.builder.worker.files.target import Target
 from boxship.builder.worker.files.tree import Tree
-from boxship.errors import BoxshipError
+from boxship.errors import BoxshipError, InvalidArgumentError, NotFoundError
 from boxship.model.mount import Mount
 from boxship.storage.content.store import ContentStore
 from boxship.storage.diff.pack import write_layer
@@ -58,7 +63,6 @@ def main(descriptor: int, scratch: str) -> None:
     os.umask(0)
     gc.disable()
     channel = socket.socket(fileno=descriptor)
-    enter_private_namespace()
     helper = Helper(Roots(scratch))
     decoder = msgspec.json.Decoder(Request)
     while message := receive(channel):
@@ -70,6 +74,7 @@ class Helper:
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
+        self._archives: dict[str, Archive] = {}
 
     def answer(self, request: Request) -> Answer:
         try:
@@ -91,15 +96,42 @@ class Helper:
                     os.close(Target(root.descriptor).directory(request.path, (0, 0))[0])
                 return Text("")
             case Locate():
-                found = self._tree(request.tree).find(request.path)
-                os.close(found.descriptor)
+                tree = self._tree(request.tree)
+                found = tree.find(request.path)
+                tree.release(found)
                 return Text(found.real)
+            case ReadFile():
+                return self._read(request)
             case Pack():
                 return self._pack(request)
 
-    def _tree(self, reference: TreeRef) -> Tree:
-        root = self._roots.reading(reference.root)
-        return Tree(root.descriptor, IgnoreRules(reference.ignore), reference.what)
+    def _tree(self, reference: TreeRef) -> Tree[Any]:
+        rules = IgnoreRules(reference.ignore)
+        if reference.root.type != "tar":
+            root = self._roots.reading(reference.root)
+            return DirectoryTree(root.descriptor, rules, reference.what)
+        path = reference.root.source
+        if path not in self._archives:
+            self._archives[path] = Archive(path)
+        return ArchiveTree(self._archives[path], rules, reference.what)
+
+    def _read(self, request: ReadFile) -> Answer:
+        tree = self._tree(request.tree)
+        try:
+            found = tree.find(request.path)
+        except NotFoundError:
+            return File(None)
+        try:
+            if not found.facts.is_regular:
+                raise InvalidArgumentError(f"{request.path} is not a file")
+            content = tree.open(found)
+            data = content.head(request.limit + 1)
+            content.close()
+        finally:
+            tree.release(found)
+        if len(data) > request.limit:
+            raise InvalidArgumentError(f"{request.path} is larger than {request.limit} bytes")
+        return File(data)
 
     def _hash(self, request: Hash) -> Answer:
         digest = TreeDigest(self._tree(request.tree), request.excludes, owners=request.owners)

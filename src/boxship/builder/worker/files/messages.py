@@ -15,7 +15,7 @@ class TreeRef(msgspec.Struct, frozen=True):
     """A file system to read.
 
     Attributes:
-        root: how to get at it: a directory (bind) or an overlay.
+        root: how to get at it: a directory (bind), an overlay, or a tar file (`tar`).
         ignore: patterns that hide files.
         what: begins the message about a missing path.
     """
@@ -86,6 +86,18 @@ class Locate(msgspec.Struct, frozen=True, tag="locate"):
     path: str
 
 
+class ReadFile(msgspec.Struct, frozen=True, tag="read"):
+    """Read a file of a tree, links followed inside of it. Answer: File.
+
+    Attributes:
+        limit: bytes it may have at most.
+    """
+
+    tree: TreeRef
+    path: str
+    limit: int
+
+
 class Pack(msgspec.Struct, frozen=True, tag="pack"):
     """Make a layer of an upper directory. Answer: Packed.
 
@@ -110,6 +122,12 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
 
+class File(msgspec.Struct, frozen=True, tag="file"):
+    """Content of a file; None when there is none."""
+
+    content: bytes | None
+
+
 class Packed(msgspec.Struct, frozen=True, tag="packed"):
     """A layer: digests, bytes of the blob, and number of entries (0: nothing changed)."""
 
@@ -127,8 +145,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     hint: str = ""
 
 
-Request = Hash | CopyFiles | MakeDirectory | Locate | Pack
-Answer = Text | Packed | Failed
+Request = Hash | CopyFiles | MakeDirectory | Locate | ReadFile | Pack
+Answer = Text | File | Packed | Failed
 
 
 def send(channel: socket.socket, message: Request | Answer) -> None:

@@ -21,17 +21,12 @@ class MountedRoot(NamedTuple):
     path: str
 
 
-def enter_private_namespace() -> None:
-    """Leave the host's mount namespace, so that every mount ends with this process."""
-    namespaces.unshare(abi.CLONE_NEWNS)
-    mounts.mount("none", "/", "", abi.MS_REC | abi.MS_PRIVATE)
-
-
 class Roots:
     """Roots by what they are made of. Read-only ones stay mounted for the next request."""
 
     def __init__(self, scratch: str) -> None:
         self._scratch = scratch
+        self._private = False
         self._kept: dict[Mount, MountedRoot] = {}
         self._count = 0
 
@@ -54,12 +49,21 @@ class Roots:
     def _open(self, spec: Mount) -> MountedRoot:
         if spec.type == "bind":
             return MountedRoot(os.open(spec.source, _OPEN), spec.source)
+        if not self._private:
+            _enter_private_namespace()
+            self._private = True
         self._count += 1
         # In the reach of this process only; the directory below is empty for everybody else.
         path = f"{self._scratch}/{self._count}"
         Path(path).mkdir(0o700)
         _mount_overlay(spec, path)
         return MountedRoot(os.open(path, _OPEN), path)
+
+
+def _enter_private_namespace() -> None:
+    """Leave the host's mount namespace, so that every mount ends with this process."""
+    namespaces.unshare(abi.CLONE_NEWNS)
+    mounts.mount("none", "/", "", abi.MS_REC | abi.MS_PRIVATE)
 
 
 def _mount_overlay(spec: Mount, path: str) -> None:

@@ -6,14 +6,12 @@ import posixpath
 import stat
 from contextlib import suppress
 
-from boxship.builder.worker.files.xattrs import copy_xattrs
+from boxship.builder.worker.files.tree import Facts
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import safepath
 
 _PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_SMALL = 128 << 10
-_COPY = 1 << 30
 _MAX_LINKS = 40
 
 
@@ -126,24 +124,11 @@ class Target:
         except IsADirectoryError as error:
             raise InvalidArgumentError(f"cannot replace directory {name} with a file") from error
 
-    def write(self, source: int, target: int, size: int) -> None:
-        """Copy content and extended attributes of an open file to a new one."""
-        copy_xattrs(source, target)
-        if size <= _SMALL:
-            # A read that comes up short of what was asked has met the end.
-            data = os.read(source, _SMALL + 1)
-            if len(data) <= _SMALL:
-                while data:
-                    data = data[os.write(target, data) :]
-                return
-            os.lseek(source, 0, os.SEEK_SET)
-        _copy_range(source, target)
-
-    def special(self, parent: int, name: str, facts: os.stat_result, mode: int) -> None:
+    def special(self, parent: int, name: str, facts: Facts, mode: int) -> None:
         """A fifo or device node like the given one."""
         self.clear(parent, name)
-        kind = stat.S_IFMT(facts.st_mode)
-        os.mknod(name, kind | mode, facts.st_rdev, dir_fd=parent)
+        kind = stat.S_IFMT(facts.mode)
+        os.mknod(name, kind | mode, facts.device, dir_fd=parent)
         os.chmod(name, mode, dir_fd=parent)
 
     def link(self, parent: int, name: str, text: str) -> None:
@@ -153,14 +138,3 @@ class Target:
         except FileExistsError:
             self.clear(parent, name)
             os.symlink(text, name, dir_fd=parent)
-
-
-def _copy_range(source: int, target: int) -> None:
-    """Copy by the kernel: shared blocks where the file system can, no trip through memory."""
-    with suppress(OSError):
-        while os.copy_file_range(source, target, _COPY):
-            pass
-        return
-    # Between file systems (EXDEV) the offsets have not moved further than what was copied.
-    while os.sendfile(target, source, None, _COPY):
-        pass

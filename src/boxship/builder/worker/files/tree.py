@@ -1,91 +1,108 @@
 """A file system to read from: the context, a stage, an image. All of it is hostile.
 
-Paths are resolved by the kernel inside the root (openat2), directories are walked by descriptors
-without following links, so no link in the tree reaches anything outside of it.
+Two kinds keep it: a directory (`directory.py`) and an archive (`archive.py`). Neither follows a
+link out of its root.
 """
 
-import errno
-import os
 import posixpath
 import stat
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from boxship.builder.dockerfile.ignore import IgnoreRules, has_wildcards, match_path
-from boxship.errors import InvalidArgumentError
-from boxship.kernel import safepath
+from boxship.builder.worker.files.content import Content
+from boxship.errors import BoxshipError, NotFoundError
 
-_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+Handle = TypeVar("Handle")
 NO_RULES = IgnoreRules(())
 
 
-class Entry(NamedTuple):
-    """Something met on a walk.
+class Facts(NamedTuple):
+    """What is known of a file beside its content.
 
     Attributes:
-        path: relative to where the walk began.
-        parent: descriptor of its directory, open until the walk goes on.
+        mode: type and permissions as in `st_mode`.
+        mtime: nanoseconds since the epoch.
+        identity: equal for all names of one file with several; None for the only name.
     """
 
-    path: str
-    name: str
-    parent: int
-    facts: os.stat_result
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    device: int = 0
+    identity: tuple[int, int] | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_regular(self) -> bool:
+        return stat.S_ISREG(self.mode)
 
 
-class Found(NamedTuple):
-    """What a source path resolved to; `descriptor` (O_PATH) is the caller's to close.
+class Found(NamedTuple, Generic[Handle]):
+    """What a path led to; `release` it.
 
     Attributes:
-        path: the path that was asked for.
-        real: where it is after links were followed, relative to the root.
+        path: as it was asked for.
+        real: where it is after links were followed, relative to the root, empty for the root.
     """
 
     path: str
     real: str
-    descriptor: int
-    facts: os.stat_result
+    facts: Facts
+    handle: Handle
 
 
-def place_of(descriptor: int) -> str:
-    """The path of an open file, as the kernel knows it (proc(5), /proc/pid/fd)."""
-    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+class Entry(NamedTuple, Generic[Handle]):
+    """Something met on a walk, to be used before the walk goes on.
+
+    Attributes:
+        path: relative to where the walk began.
+        parent: the directory it is in.
+    """
+
+    path: str
+    name: str
+    facts: Facts
+    parent: Handle
 
 
-class Tree:
+class Absent(Exception):  # noqa: N818 - it is no error of its own: `Tree.find` words it
+    """A path leads nowhere in the tree."""
+
+
+class Tree(ABC, Generic[Handle]):
     """One root and what of it may be seen.
 
     Args:
-        root: descriptor of the root directory.
         rules: what a `.dockerignore` hides.
         what: begins the message about a missing path.
     """
 
-    def __init__(self, root: int, rules: IgnoreRules = NO_RULES, what: str = "") -> None:
-        self.root = root
+    def __init__(self, rules: IgnoreRules = NO_RULES, what: str = "") -> None:
         self._rules = rules
         self._what = what
-        self._place = place_of(root).rstrip("/")
 
-    def find(self, path: str) -> Found:
+    def find(self, path: str) -> Found[Handle]:
         """Resolve a path; links are followed inside the root.
 
         Raises:
-            InvalidArgumentError: it does not exist, is ignored, or loops.
+            NotFoundError: it does not exist or is ignored.
+            InvalidArgumentError: its links lead in a circle.
         """
         try:
-            descriptor = safepath.open_in_root(self.root, path, os.O_PATH)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                raise self._missing(path) from error
-            raise InvalidArgumentError(f"stat {path}: {error.strerror}") from error
-        real = place_of(descriptor).removeprefix(self._place).strip("/")
-        facts = os.fstat(descriptor)
-        if self._hidden(real, facts):
-            os.close(descriptor)
+            found = self._resolve(path)
+        except Absent as absent:
+            raise self._missing(path) from absent
+        if self._hidden(found):
+            self.release(found)
             raise self._missing(path)
-        return Found(path, real, descriptor, facts)
+        return found
 
     def match(self, path: str) -> list[str]:
         """The paths a source means: itself, or what its wildcards match, sorted."""
@@ -96,92 +113,124 @@ class Tree:
             found = [name for base in found for name in self._matching(base, component)]
         return sorted(name for name in found if self._visible(name))
 
+    def walk(
+        self, found: Found[Handle], excludes: IgnoreRules = NO_RULES
+    ) -> Iterator[Entry[Handle]]:
+        """Everything below a found directory, parents first, in the order of names.
+
+        Directories that are hidden but hold something that is not come just before it.
+        """
+        return _Walk(self, found, self._rules, excludes).run()
+
+    @abstractmethod
+    def release(self, found: Found[Handle]) -> None:
+        """Give back what `find` opened."""
+
+    @abstractmethod
+    def open(self, file: Found[Handle] | Entry[Handle]) -> Content:
+        """The content of a regular file."""
+
+    @abstractmethod
+    def link_target(self, entry: Entry[Handle]) -> str:
+        """The text of a symbolic link."""
+
+    @abstractmethod
+    def enter(self, directory: Found[Handle] | Entry[Handle]) -> Handle:
+        """Open a directory for `entries`; the caller leaves it."""
+
+    @abstractmethod
+    def leave(self, handle: Handle) -> None:
+        """Close what `enter` opened."""
+
+    @abstractmethod
+    def entries(self, handle: Handle) -> Iterable[tuple[str, Facts]]:
+        """Names and facts in an entered directory, in any order."""
+
+    @abstractmethod
+    def _resolve(self, path: str) -> Found[Handle]:
+        """Find a path whatever the rules say; raises Absent."""
+
     def _matching(self, base: str, pattern: str) -> Iterator[str]:
         if not has_wildcards(pattern):
             yield posixpath.join(base, pattern)
             return
         try:
-            directory = safepath.open_in_root(self.root, base or ".", os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
+            found = self._resolve(base or ".")
+        except (Absent, BoxshipError):
+            # What leads nowhere holds nothing that matches.
             return
-        try:
-            names = os.listdir(directory)  # noqa: PTH208 - of a descriptor
-        finally:
-            os.close(directory)
+        names: list[str] = []
+        if found.facts.is_directory:
+            handle = self.enter(found)
+            names = [name for name, _ in self.entries(handle)]
+            self.leave(handle)
+        self.release(found)
         yield from (posixpath.join(base, name) for name in names if match_path(pattern, name))
-
-    def walk(self, found: Found, excludes: IgnoreRules = NO_RULES) -> Iterator[Entry]:
-        """Everything below a found directory, parents first, in the order of names.
-
-        Directories that are hidden but hold something that is not come just before it.
-        """
-        walker = _Walker(found, self._rules, excludes)
-        return walker.run()
 
     def _visible(self, path: str) -> bool:
         try:
-            os.close(self.find(path).descriptor)
-        except InvalidArgumentError:
+            self.release(self.find(path))
+        except BoxshipError:
             return False
         return True
 
-    def _hidden(self, real: str, facts: os.stat_result) -> bool:
+    def _hidden(self, found: Found[Handle]) -> bool:
         """Whether rules hide a path, and for a directory all that is below it, too."""
-        if not self._rules or not real or not self._rules.excludes(real):
+        if not self._rules or not found.real or not self._rules.excludes(found.real):
             return False
-        return not stat.S_ISDIR(facts.st_mode) or self._rules.prunes(real)
+        return not found.facts.is_directory or self._rules.prunes(found.real)
 
-    def _missing(self, path: str) -> InvalidArgumentError:
-        return InvalidArgumentError(f"{self._what}stat {path}: file does not exist")
+    def _missing(self, path: str) -> NotFoundError:
+        return NotFoundError(f"{self._what}stat {path}: file does not exist")
 
 
-class _Level(NamedTuple):
-    descriptor: int
+class _Level(NamedTuple, Generic[Handle]):
+    handle: Handle
     path: str
-    entries: Iterator[os.DirEntry[str]]
+    entries: Iterator[tuple[str, Facts]]
 
 
-class _Walker:
-    def __init__(self, found: Found, rules: IgnoreRules, excludes: IgnoreRules) -> None:
+class _Walk(Generic[Handle]):
+    def __init__(
+        self, tree: Tree[Handle], found: Found[Handle], rules: IgnoreRules, excludes: IgnoreRules
+    ) -> None:
+        self._tree = tree
         self._found = found
         self._rules = rules
         self._excludes = excludes
         self._checked = bool(rules) or bool(excludes)
         self._base = found.real + "/" if found.real else ""
-        self._levels: list[_Level] = []
+        self._levels: list[_Level[Handle]] = []
         # Hidden directories on the way down, that are told of when something in them is not.
-        self._pending: list[tuple[int, Entry]] = []
+        self._pending: list[tuple[int, Entry[Handle]]] = []
 
-    def run(self) -> Iterator[Entry]:
-        top = os.open(f"/proc/self/fd/{self._found.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-        self._enter(top, "")
+    def run(self) -> Iterator[Entry[Handle]]:
+        self._enter(self._found, "")
         try:
             while self._levels:
                 yield from self._step()
         finally:
             for level in self._levels:
-                os.close(level.descriptor)
+                self._tree.leave(level.handle)
 
-    def _enter(self, descriptor: int, path: str) -> None:
-        with os.scandir(descriptor) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-        self._levels.append(_Level(descriptor, path, iter(entries)))
+    def _enter(self, directory: Found[Handle] | Entry[Handle], path: str) -> None:
+        handle = self._tree.enter(directory)
+        self._levels.append(_Level(handle, path, iter(sorted(self._tree.entries(handle)))))
 
-    def _step(self) -> Iterator[Entry]:
+    def _step(self) -> Iterator[Entry[Handle]]:
         level = self._levels[-1]
         listed = next(level.entries, None)
         if listed is None:
-            os.close(level.descriptor)
+            self._tree.leave(level.handle)
             self._levels.pop()
             while self._pending and self._pending[-1][0] > len(self._levels):
                 self._pending.pop()
             return
-        path = f"{level.path}{listed.name}"
-        facts = listed.stat(follow_symlinks=False)
-        entry = Entry(path, listed.name, level.descriptor, facts)
-        is_directory = stat.S_ISDIR(facts.st_mode)
+        name, facts = listed
+        path = level.path + name
+        entry = Entry(path, name, facts, level.handle)
         hidden = self._checked and self._is_hidden(path)
-        if hidden and not (is_directory and self._may_hold(path)):
+        if hidden and not (facts.is_directory and self._may_hold(path)):
             return
         if hidden:
             self._pending.append((len(self._levels) + 1, entry))
@@ -189,8 +238,8 @@ class _Walker:
             yield from (waiting for _, waiting in self._pending)
             self._pending.clear()
             yield entry
-        if is_directory:
-            self._enter(os.open(listed.name, _LIST, dir_fd=level.descriptor), path + "/")
+        if facts.is_directory:
+            self._enter(entry, path + "/")
 
     def _is_hidden(self, path: str) -> bool:
         return self._excludes.excludes(path) or self._rules.excludes(self._base + path)

@@ -2,10 +2,16 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
 _KEPT = ("user.", "security.capability")
 _HIDDEN = "user.overlay."
+
+
+def is_kept(name: str) -> bool:
+    """Whether a copy takes the attribute along."""
+    return name.startswith(_KEPT) and not name.startswith(_HIDDEN)
 
 
 def list_xattrs(descriptor: int) -> list[tuple[str, bytes]]:
@@ -16,19 +22,16 @@ def list_xattrs(descriptor: int) -> list[tuple[str, bytes]]:
         if error.errno in (errno.ENOTSUP, errno.EPERM):
             return []
         raise
-    kept = [n for n in names if n.startswith(_KEPT) and not n.startswith(_HIDDEN)]
-    return [(name, os.getxattr(descriptor, name)) for name in sorted(kept)]
+    return [(name, os.getxattr(descriptor, name)) for name in sorted(filter(is_kept, names))]
 
 
-def read_xattrs(descriptor: int) -> bytes:
+def joined(xattrs: Iterable[tuple[str, bytes]]) -> bytes:
     """All of them as one string, to be digested."""
-    return b"".join(
-        b"%s=%d:%s" % (name.encode(), len(value), value) for name, value in list_xattrs(descriptor)
-    )
+    return b"".join(b"%s=%d:%s" % (name.encode(), len(value), value) for name, value in xattrs)
 
 
-def copy_xattrs(source: int, target: int) -> None:
-    """Bring them over; a target file system that refuses loses them, as cp(1) does."""
-    for name, value in list_xattrs(source):
+def set_xattrs(target: int, xattrs: Iterable[tuple[str, bytes]]) -> None:
+    """Give them to a file; a file system that refuses loses them, as with cp(1)."""
+    for name, value in xattrs:
         with suppress(OSError):
             os.setxattr(target, name, value)

@@ -1,14 +1,14 @@
 """Whether a file is an archive that ADD unpacks: told by content, not by name."""
 
-import os
 from contextlib import suppress
 
 from boxship.errors import InvalidArgumentError
 from boxship.storage.diff.codec import Decoder
 
+HEAD = 1 << 20
+"""How many bytes it takes to tell: a bzip2 block needs up to 900 kB to give its first byte."""
+
 _BLOCK = 512
-# A bzip2 block takes up to 900 kB before it gives its first byte.
-_HEAD = 1 << 20
 _SUM = slice(148, 156)
 
 
@@ -16,9 +16,8 @@ class _EnoughError(Exception):
     """The first block is there; decoding more would be waste."""
 
 
-def is_archive(descriptor: int) -> bool:
-    """Whether an open file begins with a tar header, behind a compression or not."""
-    head = os.pread(descriptor, _HEAD, 0)
+def is_archive(head: bytes) -> bool:
+    """Whether a file that begins like this begins with a tar header, compressed or not."""
     block = bytearray()
 
     def consume(data: bytes) -> None:
