@@ -1,7 +1,8 @@
 """What a container is asked to be, and what it is: the engine's values, frozen.
 
 Names follow Docker's vocabulary in snake case; the wire shapes live in `boxship.wire` and are
-translated in `boxship.api`. Sizes are bytes, times nanoseconds since the epoch (0: never), unless a name says otherwise.
+translated in `boxship.api`. Sizes are bytes, times nanoseconds since the epoch (0: never), unless
+a name says otherwise.
 """
 
 import msgspec
