@@ -229,12 +229,12 @@ def _log(path: str, message: str, *, as_json: bool) -> None:
     # Engines take the reason of a failure from here, the last line of level error.
     import time  # noqa: PLC0415 - only when something fails
 
-    from boxship.runtime import document  # noqa: PLC0415 - as above
+    from boxship.runtime.encode import dumps  # noqa: PLC0415 - as above
 
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = f'time="{stamp}" level=error msg={document.dumps(message)}\n'
+    line = f'time="{stamp}" level=error msg={dumps(message)}\n'
     if as_json:
-        line = document.dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
+        line = dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o644)

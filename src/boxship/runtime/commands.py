@@ -1,8 +1,10 @@
 """Commands of `boxship-runtime` that change something; each returns the exit code."""
 
 import os
+import sys
 
 from boxship.errors import ConflictError, InvalidArgumentError
+from boxship.kernel import abi, shield
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import document, lifecycle
 from boxship.runtime.lifecycle import CreateOptions
@@ -12,15 +14,36 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from boxship.kernel.api import Kernel
     from boxship.runtime.arguments import Arguments
 
 _SIGTERM = 15
 
 
+def run_read_only(kernel: "Kernel") -> None:
+    """Start this program again from a read-only mount of its interpreter, if it is not there yet.
+
+    What is mounted nowhere else cannot be made writable by a container (CVE-2019-5736).
+    """
+    if not shield.is_needed():
+        return
+    tree = kernel.open_tree(abi.AT_FDCWD, "/proc/self/exe", abi.OPEN_TREE_CLONE)
+    kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
+    os.execv(f"/proc/self/fd/{tree}", sys.orig_argv)  # noqa: S606 - no shell wanted
+
+
+def _kernel() -> LinuxKernel:
+    """The kernel, in a process that may clone containers."""
+    kernel = LinuxKernel()
+    if not shield.is_supported():
+        run_read_only(kernel)
+    return kernel
+
+
 def create(store: Store, arguments: "Arguments", options: "Arguments") -> int:
     """Create a container and leave it waiting."""
     wanted = _create_options(arguments, options)
-    lifecycle.create(LinuxKernel(), store, arguments.rest[0], wanted, detached=True)
+    lifecycle.create(_kernel(), store, arguments.rest[0], wanted, detached=True)
     return 0
 
 
@@ -34,12 +57,12 @@ def run(store: Store, arguments: "Arguments", options: "Arguments") -> int:
     """Create and start a container; wait for its end unless detached."""
     wanted = _create_options(arguments, options)
     if arguments.has("detach"):
-        lifecycle.create(LinuxKernel(), store, arguments.rest[0], wanted, detached=True)
+        lifecycle.create(_kernel(), store, arguments.rest[0], wanted, detached=True)
         lifecycle.start(LinuxKernel(), store, arguments.rest[0])
         return 0
     from boxship.runtime import foreground  # noqa: PLC0415 - not for create
 
-    return foreground.run(LinuxKernel(), store, arguments.rest[0], wanted)
+    return foreground.run(_kernel(), store, arguments.rest[0], wanted)
 
 
 def kill(store: Store, arguments: "Arguments", _: "Arguments") -> int:
@@ -93,7 +116,8 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
     wanted.preserve_fds = arguments.number("preserve-fds")
-    return foreground.execute(LinuxKernel(), record, wanted)
+    wanted.cache = store.cache
+    return foreground.execute(_kernel(), record, wanted)
 
 
 def _process(

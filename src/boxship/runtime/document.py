@@ -1,4 +1,4 @@
-"""Read and write JSON with the interpreter's C parts only: the json package doubles a cold start.
+"""Read and write JSON files with the interpreter's C parts only: a cold start has no time for more.
 
 What they are not there for (another interpreter, errors) the json package does.
 """
@@ -6,6 +6,7 @@ What they are not there for (another interpreter, errors) the json package does.
 import os
 
 from boxship.errors import InvalidArgumentError, NotFoundError
+from boxship.runtime.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,21 +58,6 @@ def loads(text: str) -> "Any":
     return _slow_loads(text) if text[end:].strip(_BLANK) else value
 
 
-def dumps(value: "Any") -> str:
-    """Encode dicts with string keys, lists, strings, numbers, booleans and None."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_quote(k)}:{dumps(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(dumps(item) for item in value) + "]"
-    if isinstance(value, str):
-        return _quote(value)
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value)
-
-
 def read(path: str) -> "Any":
     """Decode a file.
 
@@ -117,14 +103,3 @@ def _slow_loads(text: str) -> "Any":
     import json  # noqa: PLC0415 - see above
 
     return json.loads(text)
-
-
-def _quote(text: str) -> str:
-    try:
-        from _json import encode_basestring_ascii  # noqa: PLC0415 - may be missing
-    except ImportError:
-        import json  # noqa: PLC0415 - see above
-
-        return json.dumps(text)
-    quoted: str = encode_basestring_ascii(text)
-    return quoted

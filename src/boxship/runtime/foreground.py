@@ -46,13 +46,15 @@ class ExecOptions:
         console_socket: as in CreateOptions.
         pid_file: as in CreateOptions.
         preserve_fds: as in CreateOptions.
+        cache: as in SpawnRequest.
     """
 
-    __slots__ = ("console_socket", "detach", "pid_file", "preserve_fds", "process")
+    __slots__ = ("cache", "console_socket", "detach", "pid_file", "preserve_fds", "process")
 
     def __init__(self, process: "dict[str, Any]") -> None:
         self.process = process
         self.detach = False
+        self.cache = ""
         self.console_socket = ""
         self.pid_file = ""
         self.preserve_fds = 0
@@ -104,6 +106,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
         cgroup=record.cgroup,
         stdio=Stdio(0, 1, 2, terminal=terminal),
         preserve_fds=options.preserve_fds,
+        cache=options.cache,
     )
     if not options.detach:
         hold_signals()

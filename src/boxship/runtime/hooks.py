@@ -3,11 +3,11 @@
 Not imported unless a spec has hooks.
 """
 
-import json
 import os
 import select
 
 from boxship.errors import InternalError, InvalidArgumentError
+from boxship.runtime.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class HookRunner:
         state = {**self._state, "pid": pid or os.getpid(), "status": status}
         if status == "stopped":
             del state["pid"]
-        document = json.dumps(state).encode()
+        document = dumps(state).encode()
         for hook in listed:
             self._run_one(name, hook, document)
 

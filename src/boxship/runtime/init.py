@@ -38,20 +38,24 @@ class Birth:
         stdio: descriptors to use as 0, 1 and 2.
         preserve_fds: how many descriptors from 3 on the program keeps.
         gate: listening socket to wait on for GO, -1 to wait on the channel.
-        cgroup: group to enter; None when the clone put it there.
+        cgroup: group to enter; None when the clone puts it there.
+        directory: descriptor of the v2 group that the clone puts it into, -1 for none.
         userns: descriptor of a user namespace to enter, -1 for none.
         unshare: clone flags of namespaces to make once it is entered.
         target: pidfd of the process whose namespaces an exec enters, -1 for a container.
         filter: seccomp program and its flags.
+        shield: program to execute the other from (boxship.kernel.shield), -1 for none.
     """
 
     __slots__ = (
         "cgroup",
         "channel",
+        "directory",
         "filter",
         "gate",
         "kernel",
         "preserve_fds",
+        "shield",
         "stdio",
         "target",
         "unshare",
@@ -68,6 +72,8 @@ class Birth:
         self.userns = -1
         self.unshare = 0
         self.target = -1
+        self.shield = -1
+        self.directory = -1
         self.filter = (b"", 0)
 
 
@@ -152,7 +158,7 @@ def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
 def _close_others(birth: Birth, *more: int) -> None:
     """Let go of what belongs to the parent: a socket held here would never reach its end."""
     first = 3 + birth.preserve_fds
-    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target, *more}
+    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target, birth.shield, *more}
     for fd in sorted(fd for fd in kept if fd >= first):
         if fd > first:
             birth.kernel.close_range(first, fd - 1)
@@ -225,6 +231,12 @@ def _finish(
         _default_signals()
         # Whatever is open beyond this is not the program's (CVE-2024-21626).
         birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
+        context.shield = birth.shield
+        if birth.shield >= 0:
+            # It knows this number only.
+            if listener is not birth.channel:
+                os.dup2(listener.fileno(), birth.channel.fileno())
+            os.set_inheritable(birth.channel.fileno(), True)
         if plan.init:
             reaper.run(birth.kernel, context, plan.arguments, listener)
         program.become(context, plan.arguments)

@@ -128,7 +128,7 @@ def _make(
         gate=gate,
         no_pivot=options.no_pivot,
         hooks=hooks,
-        cache=f"{store.root}/.seccomp",
+        cache=store.cache,
     )
     spawned = spawn(kernel, request)
     if gate >= 0:

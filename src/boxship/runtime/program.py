@@ -5,17 +5,9 @@ import os
 import stat
 
 from boxship.errors import BoxshipError
-from boxship.kernel import KernelError
+from boxship.kernel import KernelError, shield
 from boxship.runtime import sync
 from boxship.runtime.steps import Context, Step
-
-_REASONS = {
-    errno.ENOENT: sync.NOT_FOUND,
-    errno.ENOTDIR: sync.NOT_FOUND,
-    errno.EACCES: sync.PERMISSION,
-    errno.EPERM: sync.PERMISSION,
-    errno.EISDIR: sync.PERMISSION,
-}
 
 
 class ProgramError(BoxshipError):
@@ -31,7 +23,7 @@ class ProgramError(BoxshipError):
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
         self.number = number
-        self.reason = _REASONS.get(number, sync.OTHER)
+        self.reason = sync.reason(number)
 
 
 class ChangeDirectory(Step):
@@ -114,11 +106,15 @@ def become(context: Context, arguments: "list[str]") -> None:
     Raises:
         ProgramError: the kernel refuses (wrong architecture, missing interpreter, ...).
     """
+    failed = f"exec {context.program}: "
+    executable: str | int = context.program
+    if context.shield >= 0:
+        executable = context.shield
+        arguments = [shield.packet(failed), context.program, *arguments]
     try:
-        os.execve(context.program, arguments, context.environment)  # noqa: S606 - no shell wanted
+        os.execve(executable, arguments, context.environment)  # noqa: S606 - no shell wanted
     except OSError as error:
         number = error.errno or 0
-        text = os.strerror(number).lower()
-        raise ProgramError(number, f"exec {context.program}: {text}") from error
+        raise ProgramError(number, failed + os.strerror(number).lower()) from error
     except ValueError as error:
-        raise ProgramError(errno.EINVAL, f"exec {context.program}: {error}") from error
+        raise ProgramError(errno.EINVAL, f"{failed}{error}") from error

@@ -7,6 +7,7 @@ import time
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.kernel import capabilities, namespaces
 from boxship.runtime import document
+from boxship.runtime.encode import dumps
 from boxship.runtime.options import known_words
 from boxship.runtime.state import OCI_VERSION, Record, Store, group, oci_state
 
@@ -193,4 +194,4 @@ def _stamp(seconds: float) -> str:
 
 
 def _print(value: "Any") -> None:
-    sys.stdout.write(document.dumps(value) + "\n")
+    sys.stdout.write(dumps(value) + "\n")

@@ -115,9 +115,10 @@ class ExecRequest:
         stdio: descriptors of the process.
         sibling: as in SpawnRequest.
         preserve_fds: as in SpawnRequest.
+        cache: as in SpawnRequest.
     """
 
-    __slots__ = ("cgroup", "pid", "preserve_fds", "process", "sibling", "spec", "stdio")
+    __slots__ = ("cache", "cgroup", "pid", "preserve_fds", "process", "sibling", "spec", "stdio")
 
     def __init__(  # noqa: PLR0913 - a value object's fields
         self,
@@ -129,6 +130,7 @@ class ExecRequest:
         stdio: Stdio,
         sibling: bool = False,
         preserve_fds: int = 0,
+        cache: str = "",
     ) -> None:
         self.pid = pid
         self.spec = spec
@@ -137,6 +139,7 @@ class ExecRequest:
         self.stdio = stdio
         self.sibling = sibling
         self.preserve_fds = preserve_fds
+        self.cache = cache
 
 
 class Spawned:

@@ -8,8 +8,8 @@ import os
 import posixpath
 import sys
 
-from boxship.errors import InternalError, NotFoundError
-from boxship.kernel import KernelError, abi, process, seccomp
+from boxship.errors import InternalError, NotFoundError, UnsupportedError
+from boxship.kernel import KernelError, abi, process, seccomp, shield
 from boxship.runtime import init, sync
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.handover import host_root, own_pipes, set_up
@@ -41,13 +41,16 @@ class Host:
     Attributes:
         features: what the kernel can do.
         hierarchies: where control groups are.
+        exposed: this interpreter's file could be written to from a container that shares the
+            host's user namespace.
     """
 
-    __slots__ = ("features", "hierarchies")
+    __slots__ = ("exposed", "features", "hierarchies")
 
-    def __init__(self, features: "Features", hierarchies: "Hierarchies") -> None:
+    def __init__(self, features: "Features", hierarchies: "Hierarchies", *, exposed: bool) -> None:
         self.features = features
         self.hierarchies = hierarchies
+        self.exposed = exposed
 
 
 _hosts: dict[type, Host] = {}
@@ -57,7 +60,7 @@ def host(kernel: "Kernel") -> Host:
     """The machine, probed at the first call."""
     known = _hosts.get(type(kernel))
     if known is None:
-        known = _hosts[type(kernel)] = Host(kernel.probe(), detect())
+        known = _hosts[type(kernel)] = Host(kernel.probe(), detect(), exposed=shield.is_needed())
     return known
 
 
@@ -114,50 +117,48 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     except KernelError as error:
         raise NotFoundError(f"container process {request.pid} is gone") from error
     ours, theirs = sync.pair()
+    birth = init.Birth(kernel, theirs, request.stdio)
+    birth.target = target
     try:
         flags = other_namespaces(request.pid)
-        birth, directory = _birth(kernel, theirs, request, plan, _group(machine, request.cgroup))
-        birth.target = target
+        _equip(birth, request, plan, _group(machine, request.cgroup))
+        _protect(birth, machine, separate=bool(flags & abi.CLONE_NEWUSER))
         joined = [(target, abi.CLONE_NEWPID)] if flags & abi.CLONE_NEWPID else []
         with Position(kernel, "", joined):
-            pid, pidfd = _clone(kernel, 0, sibling=request.sibling, cgroup=directory)
+            pid, pidfd = _clone(birth, 0, sibling=request.sibling)
             if pid == 0:
                 init.start_exec(birth, plan, flags & ~abi.CLONE_NEWPID)
     except BaseException:
         ours.close()
         raise
     finally:
-        theirs.close()
-        kernel.close(target)
+        _release(birth)
     warnings = set_up(kernel, ours, pid, plan, None)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
 
 
 def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgroup") -> Spawned:
     ours, theirs = sync.pair()
+    birth = init.Birth(kernel, theirs, request.stdio)
+    birth.gate = request.gate
     joined: list[tuple[int, int]] = []
-    userns = -1
     try:
-        birth, directory = _birth(kernel, theirs, request, plan.process, cgroup)
+        _equip(birth, request, plan.process, cgroup)
+        _protect(birth, host(kernel), separate=plan.namespaces.has("user"))
         joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
         with Position(kernel, _stage_place(request), joined):
             if "user" in plan.namespaces.joined:
-                userns = kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
-                birth.userns = userns
-                pid, pidfd = _clone_inside(kernel, request, plan, birth, directory)
+                pid, pidfd = _clone_inside(birth, plan, sibling=request.sibling)
             else:
-                flags = plan.namespaces.flags()
-                pid, pidfd = _clone(kernel, flags, sibling=request.sibling, cgroup=directory)
+                pid, pidfd = _clone(birth, plan.namespaces.flags(), sibling=request.sibling)
             if pid == 0:
                 init.start_container(birth, plan, request.hooks)
     except BaseException:
         ours.close()
         raise
     finally:
-        theirs.close()
+        _release(birth)
         close_all(kernel, joined)
-        if userns >= 0:
-            kernel.close(userns)
     warnings = set_up(kernel, ours, pid, plan.process, plan)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
 
@@ -169,66 +170,73 @@ def _stage_place(request: SpawnRequest) -> str:
     return directory if os.path.isdir(directory) else request.bundle  # noqa: PTH112 - slow
 
 
-def _birth(
-    kernel: "Kernel",
-    channel: sync.Channel,
+def _equip(
+    birth: init.Birth,
     request: SpawnRequest | ExecRequest,
     plan: "ProcessPlan",
     cgroup: "Cgroup | None",
-) -> tuple[init.Birth, int]:
-    """What the child gets, and the control group to clone it into (-1: it enters by itself)."""
-    stdio = request.stdio
-    birth = init.Birth(kernel, channel, stdio)
+) -> None:
     birth.preserve_fds = request.preserve_fds
-    cache = ""
-    if isinstance(request, SpawnRequest):
-        birth.gate = request.gate
-        cache = request.cache
     if plan.profile:
-        program = seccomp.compile_filter(plan.profile, cache)
+        program = seccomp.compile_filter(plan.profile, request.cache)
         birth.filter = (program, seccomp.filter_flags(plan.profile))
-    linux = request.spec.get("linux") or {}
+    stdio, linux = request.stdio, request.spec.get("linux") or {}
     uid = host_root(id_ranges(linux.get("uidMappings")))
     if uid and not stdio.terminal:
         gid = host_root(id_ranges(linux.get("gidMappings")))
         own_pipes((stdio.stdin, stdio.stdout, stdio.stderr), uid, gid)
-    directory = -1 if cgroup is None else cgroup.open_directory()
-    if directory < 0:
+    birth.directory = -1 if cgroup is None else cgroup.open_directory()
+    if birth.directory < 0:
         birth.cgroup = cgroup
-    return birth, directory
+
+
+def _release(birth: init.Birth) -> None:
+    """Close what only the child needs."""
+    birth.channel.close()
+    for descriptor in (birth.userns, birth.target, birth.shield, birth.directory):
+        if descriptor >= 0:
+            birth.kernel.close(descriptor)
+
+
+def _protect(birth: init.Birth, machine: Host, *, separate: bool) -> None:
+    """Keep the interpreter from being written to by the container's root (CVE-2019-5736).
+
+    Raises:
+        UnsupportedError: it cannot be done on this machine from this file.
+    """
+    if separate or not machine.exposed:
+        return
+    if not shield.is_supported():
+        msg = "this interpreter could be overwritten from the container"
+        raise UnsupportedError(msg, hint="run boxship-runtime's python from a read-only mount")
+    birth.shield = shield.make(3 + birth.preserve_fds, birth.channel.fileno())
 
 
 def _group(machine: Host, path: str) -> "Cgroup | None":
     return open_cgroup(machine.hierarchies, path) if path else None
 
 
-def _clone(kernel: "Kernel", flags: int, *, sibling: bool, cgroup: int) -> tuple[int, int]:
-    try:
-        if sibling:
-            return kernel.clone(flags | abi.CLONE_PARENT, cgroup=cgroup)
-        return kernel.clone(flags, exit_signal=_SIGCHLD, cgroup=cgroup)
-    finally:
-        if cgroup >= 0:
-            kernel.close(cgroup)
+def _clone(birth: init.Birth, flags: int, *, sibling: bool) -> tuple[int, int]:
+    if sibling:
+        return birth.kernel.clone(flags | abi.CLONE_PARENT, cgroup=birth.directory)
+    return birth.kernel.clone(flags, exit_signal=_SIGCHLD, cgroup=birth.directory)
 
 
-def _clone_inside(
-    kernel: "Kernel", request: SpawnRequest, plan: "Plan", birth: init.Birth, cgroup: int
-) -> tuple[int, int]:
+def _clone_inside(birth: init.Birth, plan: "Plan", *, sibling: bool) -> tuple[int, int]:
     """Clone a child that joins a user namespace and makes the other namespaces there."""
+    birth.userns = birth.kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
     flags = plan.namespaces.flags()
     if not plan.needs_two_clones:
         birth.unshare = flags
-        return _clone(kernel, 0, sibling=request.sibling, cgroup=cgroup)
+        return _clone(birth, 0, sibling=sibling)
     left, right = sync.pair()
-    helper, helper_pidfd = _clone(kernel, 0, sibling=False, cgroup=cgroup)
+    helper, helper_pidfd = _clone(birth, 0, sibling=False)
     if helper == 0:
-        family = 0 if request.sibling else abi.CLONE_PARENT
-        init.start_between(birth, right, flags | family)
+        init.start_between(birth, right, flags if sibling else flags | abi.CLONE_PARENT)
         # Only the grandchild gets here: it goes on as the child.
         return 0, -1
     right.close()
-    kernel.close(helper_pidfd)
+    birth.kernel.close(helper_pidfd)
     answer = left.receive()
     left.close()
     # Its end makes the subreaper above the parent of what it cloned.

@@ -65,6 +65,11 @@ class Store:
         self.root = root
         self._kernel = kernel
 
+    @property
+    def cache(self) -> str:
+        """Directory for compiled seccomp programs; its name is no container's."""
+        return f"{self.root}/.seccomp"
+
     def directory(self, container_id: str) -> str:
         """Where a container's files are.
 
@@ -118,7 +123,8 @@ class Store:
     def ids(self) -> "list[str]":
         """All containers, in order."""
         try:
-            return sorted(os.listdir(self.root))  # noqa: PTH208 - pathlib is slow to import
+            names = os.listdir(self.root)  # noqa: PTH208 - pathlib is slow to import
+            return sorted(name for name in names if not name.startswith("."))
         except FileNotFoundError:
             return []
 
@@ -140,9 +146,11 @@ def check_id(container_id: str) -> None:
         InvalidArgumentError: other characters than letters, digits and `_+-.`, or too long.
     """
     plain = all(c.isascii() and (c.isalnum() or c in _NAME_MARKS) for c in container_id)
-    if not container_id or not plain or container_id in (".", "..") or len(container_id) > _MAX_ID:
+    if not container_id or not plain or container_id[0] == "." or len(container_id) > _MAX_ID:
         msg = f"invalid container id {container_id!r}"
-        raise InvalidArgumentError(msg, hint="use letters, digits, underscore, +, - and .")
+        raise InvalidArgumentError(
+            msg, hint="use letters, digits, _, +, - and ., the last not first"
+        )
 
 
 def is_alive(kernel: "Kernel", pid: int, start_time: int) -> bool:

@@ -23,6 +23,7 @@ class Context:
         identity: who the program runs as; None before it is looked up.
         filter: seccomp program and flags, compiled by the parent.
         program: path of the program in the container.
+        shield: program to execute it from, -1 for none.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Context:
         "master",
         "program",
         "root",
+        "shield",
         "stage",
         "terminal",
         "trees",
@@ -49,6 +51,7 @@ class Context:
         self.identity: Identity | None = None
         self.filter = (b"", 0)
         self.program = ""
+        self.shield = -1
 
 
 class Step:

@@ -14,8 +14,11 @@ Used between fork and exec: imports nothing but the C socket module.
 """
 
 import _socket
+import errno
+import os
 
 from boxship.errors import InternalError
+from boxship.kernel.shield import FAILED
 
 READY = "R"
 CONSOLE = "C"
@@ -28,6 +31,13 @@ NOT_FOUND = "not_found"
 PERMISSION = "permission"
 OTHER = "other"
 
+_REASONS = {
+    errno.ENOENT: NOT_FOUND,
+    errno.ENOTDIR: NOT_FOUND,
+    errno.EACCES: PERMISSION,
+    errno.EPERM: PERMISSION,
+    errno.EISDIR: PERMISSION,
+}
 _KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP))
 _MAX_TEXT = 4096
 _MAX_FDS = 250
@@ -116,6 +126,8 @@ class Channel:
         fds = _descriptors(ancillary)
         if not packet:
             return None
+        if packet[:1] == FAILED:
+            return _execute_failed(packet[1], packet[2:].decode(errors="replace"))
         message = Message(chr(packet[0]), fds)
         if message.kind not in _KINDS:
             msg = f"unknown message from a container's process: {packet[:32]!r}"
@@ -129,6 +141,17 @@ class Channel:
         """Wait for a connection on a listening socket."""
         descriptor, _ = self._socket._accept()  # type: ignore[attr-defined]  # noqa: SLF001
         return Channel(descriptor)
+
+
+def reason(number: int) -> str:
+    """Why a program cannot be executed, by errno: it decides about exit codes 127 and 126."""
+    return _REASONS.get(number, OTHER)
+
+
+def _execute_failed(number: int, text: str) -> Message:
+    message = Message(ERROR, text=text + os.strerror(number).lower())
+    message.reason, message.number = reason(number), number
+    return message
 
 
 def pair() -> tuple[Channel, Channel]:

@@ -4,11 +4,12 @@ import json
 import os
 import select
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.system.runtime.conftest import PROGRAM
+from tests.system.runtime.conftest import PROGRAM, run
 
 pytestmark = pytest.mark.root
 # Prints what the links of /proc/self/ns say whose names follow.
@@ -365,3 +366,28 @@ def test_the_documents_own_state(box):
     box.spec["annotations"] = {"key": "value"}
     box.shell("exec sleep 100").start()
     assert json.loads(box.command("state", box.id).out)["annotations"] == {"key": "value"}
+
+
+@pytest.mark.parametrize("way", ["run", "exec", "init"])
+def test_the_interpreter_is_not_what_a_container_starts_from(box, root, way):
+    # CVE-2019-5736: with our interpreter behind /proc/self/exe this would print its version.
+    (root / "bin/evil").write_text("#!/proc/self/exe --version\n")
+    (root / "bin/evil").chmod(0o755)
+    box.spec["root"]["path"] = str(root)
+    if way == "exec":
+        box.shell("exec sleep 100").start()
+        result = box.command("exec", box.id, "evil")
+    else:
+        box.process.update(args=["evil"], init=way == "init")
+        result = box.run()
+    assert "Python" not in result.out + result.err
+    assert result.code != 0
+
+
+def test_a_machine_without_a_shield_runs_from_a_read_only_mount():
+    code = (
+        "import os; from boxship.kernel.linux import LinuxKernel;"
+        "from boxship.runtime.commands import run_read_only; run_read_only(LinuxKernel());"
+        "print(bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))"
+    )
+    assert run(sys.executable, "-c", code).out == "True\n"
