@@ -27,6 +27,8 @@ packages:
 $(STAMP): pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@# Without bytecode every command compiles what it imports: 10 ms of a 30 ms `boxship run`.
+	@$(VENV)/bin/python -m compileall -q src
 	@touch $@
 
 test: setup
