@@ -51,6 +51,7 @@ class DaemonFile(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fie
     log_level: str | None = None
     debug: bool | None = None
     labels: tuple[str, ...] = ()
+    cgroup_parent: str | None = None
     default_address_pools: tuple[AddressPool, ...] = ()
     tls: bool | None = None
     tlsverify: bool | None = None
@@ -81,6 +82,7 @@ class DaemonConfig(msgspec.Struct, frozen=True):
     log_options: dict[str, str] = {}
     log_level: str = "info"
     labels: tuple[str, ...] = ()
+    cgroup_parent: str = "/boxship"
     address_pools: tuple[AddressPool, ...] = ()
     tls: bool = False
     tls_verify: bool = False
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-driver", help="default logging driver of containers")
     add("--log-opt", action="append", metavar="KEY=VALUE", help="option of that driver")
     add("--label", action="append", help="label of the engine")
+    add("--cgroup-parent", help="control group above all containers (default /boxship)")
     add("--default-address-pool", action="append", metavar="base=CIDR,size=N")
     add("-D", "--debug", action="store_true", default=None, help="log more")
     add("-l", "--log-level", choices=("debug", "info", "warn", "error"))
@@ -201,6 +204,7 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         log_options=document.log_opts | dict(_pair("log-opt", o) for o in flags.log_opt or ()),
         log_level="debug" if one("debug", default=False) else one("log_level", "info"),
         labels=tuple(one("label", (), "labels")),
+        cgroup_parent=_group(one("cgroup_parent", "/boxship")),
         address_pools=_pools(flags.default_address_pool or (), document),
         tls=bool(one("tls", default=False)),
         tls_verify=bool(one("tlsverify", default=False)),
@@ -236,6 +240,14 @@ def _bip(text: str) -> str:
         except ValueError as error:
             raise InvalidArgumentError(f"invalid bip {text!r}: {error}") from error
     return text
+
+
+def _group(path: str) -> str:
+    if path.endswith(".slice") or ".." in path.split("/"):
+        raise InvalidArgumentError(
+            f"invalid cgroup-parent {path!r}", hint="give the path of a control group, as /name"
+        )
+    return "/" + path.strip("/")
 
 
 def _address(name: str, text: str) -> str:

@@ -172,6 +172,7 @@ def _engine_settings(config: DaemonConfig) -> EngineSettings:
         runtimes=tuple(config.runtimes),
         default_runtime=config.default_runtime,
         userns=features.idmapped_mounts,
+        cgroup_parent=config.cgroup_parent,
         labels=config.labels,
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,
