@@ -12,6 +12,7 @@ from boxship.runtime.arguments import Arguments, Option, parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from boxship.runtime.state import Store
 
@@ -156,16 +157,30 @@ COMMANDS = {
 }
 
 
-def main(argv: "list[str] | None" = None) -> int:
-    """Entry point.
+def main() -> "NoReturn":
+    """Entry point: carry the command line out and end, without taking the interpreter down first.
+
+    That would take as long as the kernel needs for a container's namespaces.
+    """
+    code = carry_out(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Nobody reads it any more.
+            continue
+    os._exit(code)
+
+
+def carry_out(words: "list[str]") -> int:
+    """Carry a command line out.
 
     Args:
-        argv: words after the program's name; sys.argv by default.
+        words: those after the program's name.
 
     Returns:
         Exit code: that of the container for run and exec, 1 for an error.
     """
-    words = sys.argv[1:] if argv is None else argv
     options = Arguments()
     try:
         options = parse(words, _GLOBAL)
