@@ -6,22 +6,28 @@ sending after the client has half-closed.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
 from urllib.parse import unquote
 
 import h11
 
 from boxship import log
 from boxship.__version__ import __version__
-from boxship.api.errors import error_body, status_of
+from boxship.api.errors import error_body, status_of, unexpected
 from boxship.api.request import Duplex, Head, Peer, Request, Response, Stream
 from boxship.api.versions import API_VERSION, split_version
-from boxship.errors import BoxshipError, InternalError
+from boxship.errors import BoxshipError
 
 Handler = Callable[[Request], Awaitable[Response | None]]
 
 _PAUSE_ABOVE = 1 << 20
-_RESUME_BELOW = 1 << 18
+# Build arguments and registry credentials travel in the head; Go's servers allow 1 MB too.
+_LARGEST_HEAD = 1 << 20
+# How long an upload that nobody wants any more is read on, so that the client comes to read why.
+_LINGER = 30.0
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _STANDARD = [
     ("Api-Version", API_VERSION),
     ("Docker-Experimental", "false"),
@@ -75,7 +81,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, handler: Handler, peer_of: Callable[[asyncio.Transport], Peer]) -> None:
         self._handler = handler
         self._peer_of = peer_of
-        self._http = h11.Connection(h11.SERVER)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
         self._task: asyncio.Task[None] | None = None
         self._inbox: Inbox | None = None
         self._hijacked = False
@@ -84,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._head_only = False
         self._stop_when_lost = True
+        self._upgrading = False
+        self._linger: asyncio.TimerHandle | None = None
 
     # asyncio.Protocol ---------------------------------------------------------------------------
 
@@ -105,6 +113,10 @@ class Connection(asyncio.Protocol):
             # Half-close: the client has no more stdin but still wants the output.
             self._inbox.end()
             return True
+        if self._upgrading and self._task is not None:
+            # The same, by a client that did not wait for our 101.
+            self._http.receive_data(b"")
+            return True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,6 +124,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         if self._inbox is not None:
             self._inbox.end()
+        if self._linger is not None:
+            self._linger.cancel()
         if self._task is not None and self._stop_when_lost:
             self._task.cancel()
 
@@ -130,14 +144,22 @@ class Connection(asyncio.Protocol):
             except h11.RemoteProtocolError as error:
                 self._refuse(error)
                 return
+            if event is h11.PAUSED and not self._upgrading:
+                # A pipelined request waits for its turn; no more of them is kept meanwhile.
+                self._transport.pause_reading()
+                return
             if event is h11.NEED_DATA or event is h11.PAUSED:
                 return
             if isinstance(event, h11.Request):
                 self._begin(event)
             elif isinstance(event, h11.Data) and self._inbox is not None:
                 self._inbox.feed(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage) and self._inbox is not None:
-                self._inbox.end()
+            elif isinstance(event, h11.EndOfMessage):
+                if self._inbox is not None:
+                    self._inbox.end()
+                elif self._http.our_state is h11.DONE:
+                    self._next()
+                    return
             elif isinstance(event, h11.ConnectionClosed):
                 self._transport.close()
                 return
@@ -149,6 +171,7 @@ class Connection(asyncio.Protocol):
         headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
         self._inbox = Inbox(self._transport)
         self._head_only = event.method == b"HEAD"
+        self._upgrading = "upgrade" in headers.get("connection", "").lower()
         head = Head(event.method.decode(), path, version, query, headers)
         request = Request(head, self, self._peer)
         # A mutation goes on when its client leaves; an answer that only flows to the client stops.
@@ -165,9 +188,12 @@ class Connection(asyncio.Protocol):
             response = await self._handler(request)
         except BoxshipError as error:
             response = Response(status_of(error), error_body(str(error)))
+        except ConnectionResetError:
+            # The client left: nobody is there to tell.
+            self._transport.close()
+            return
         except Exception as error:  # noqa: BLE001 - no traceback may reach a client
-            log.exception(f"{request.method} {request.path}", error)
-            failure = InternalError(f"internal error: {type(error).__name__}: {error}")
+            failure = unexpected(f"{request.method} {request.path}", error)
             response = Response(status_of(failure), error_body(str(failure)))
         if self._lost or self._hijacked:
             return
@@ -178,14 +204,27 @@ class Connection(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        """Make ready for the next request, or close where the client's body was left unread."""
+        """Make ready for the next request, or let the rest of an unread body run out."""
         self._task = None
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._inbox = None
-            self._http.start_next_cycle()
-            self._advance()
-        else:
+        self._inbox = None
+        if self._http.our_state is not h11.DONE:
             self._transport.close()
+        elif self._http.their_state is h11.DONE:
+            self._next()
+        else:
+            # Closing now would reset the connection, and a client that still uploads would never
+            # read our answer.
+            self._linger = asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
+            self._transport.resume_reading()
+            self._advance()
+
+    def _next(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        self._http.start_next_cycle()
+        self._transport.resume_reading()
+        self._advance()
 
     # HTTP out -----------------------------------------------------------------------------------
 
@@ -194,12 +233,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _send_whole(self, response: Response) -> None:
-        headers = [*_STANDARD, *response.headers]
+        headers = [*_STANDARD, ("Date", _date()), *response.headers]
         if response.status not in (204, 304):
             if response.content_type:
                 headers.append(("Content-Type", response.content_type))
             headers.append(("Content-Length", str(len(response.body))))
-        out = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        out = self._http.send(_head(response.status, headers)) or b""
         if response.body and response.status not in (204, 304) and not self._head_only:
             out += self._http.send(h11.Data(data=response.body)) or b""
         out += self._http.send(h11.EndOfMessage()) or b""
@@ -231,9 +270,10 @@ class Connection(asyncio.Protocol):
 
     async def start_stream(self, response: Response) -> Stream:
         self._stop_when_lost = True
-        headers = [*_STANDARD, *response.headers, ("Content-Type", response.content_type)]
+        headers = [*_STANDARD, ("Date", _date()), *response.headers]
+        headers.append(("Content-Type", response.content_type))
         headers.append(("Transfer-Encoding", "chunked"))
-        self._write(self._http.send(h11.Response(status_code=response.status, headers=headers)))
+        self._write(self._http.send(_head(response.status, headers)))
         return _ChunkedStream(self, self._http, self._transport)
 
     async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
@@ -253,6 +293,15 @@ class Connection(asyncio.Protocol):
             status = "HTTP/1.1 200 OK\r\n"
         self._write(f"{status}{head}\r\n".encode())
         return _Hijacked(self, self._inbox, self._transport)
+
+
+def _head(status: int, headers: list[tuple[str, str]]) -> h11.Response:
+    return h11.Response(status_code=status, headers=headers, reason=_REASONS.get(status, b""))
+
+
+def _date() -> str:
+    """Now, as RFC 9110 section 5.6.7 writes it; the daemon runs in the C locale."""
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
 
 
 class _ChunkedStream:

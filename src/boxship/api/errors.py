@@ -2,7 +2,8 @@
 
 import msgspec
 
-from boxship.errors import BoxshipError
+from boxship import log
+from boxship.errors import BoxshipError, InternalError
 
 STATUS = {
     "invalid_argument": 400,
@@ -25,3 +26,9 @@ def status_of(error: BoxshipError) -> int:
 def error_body(message: str) -> bytes:
     """`{"message": ...}`, which every Docker client shows to its user."""
     return msgspec.json.encode({"message": message})
+
+
+def unexpected(what: str, error: Exception) -> InternalError:
+    """Report a failure that nobody foresaw, and give the error that a client may see of it."""
+    log.exception(what, error)
+    return InternalError(f"internal error: {type(error).__name__}: {error}")

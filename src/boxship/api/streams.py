@@ -16,6 +16,7 @@ import msgspec
 
 from boxship import log
 from boxship.api.detach import DetachKeys
+from boxship.api.errors import unexpected
 from boxship.api.request import Duplex, Request, Stream
 from boxship.engine.facade import Session
 from boxship.errors import BoxshipError
@@ -96,6 +97,11 @@ async def stream_messages(request: Request, work: Callable[[Messages], Awaitable
     async def run() -> None:
         try:
             await work(sink)
+        except (BoxshipError, ConnectionResetError):
+            raise
+        except Exception as error:
+            # By then the head may be out with a 200: only the stream itself can still tell.
+            raise unexpected(f"{request.method} {request.path}", error) from error
         finally:
             loop.call_soon_threadsafe(queue.put_nowait, None)
 
