@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from boxship import log
 from boxship.errors import BoxshipError, UnavailableError
 from boxship.runtime import channel
 from boxship.runtime.keeper import messages
@@ -34,7 +33,7 @@ class KeeperLink:
         sock: socket.socket,
         *,
         on_report: Callable[[Message, list[int]], None],
-        on_lost: "Callable[[KeeperLink], None]",
+        on_lost: "Callable[[KeeperLink, str], None]",
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
@@ -142,9 +141,8 @@ class KeeperLink:
             future.set_result(message.value if isinstance(message, Done) else None)
 
     def _end(self, why: str) -> None:
-        log.warn(f"the keeper is gone: {why}")
         self.close()
-        self._on_lost(self)
+        self._on_lost(self, why)
 
 
 def _lost() -> KeeperLostError:

@@ -2,7 +2,9 @@
 
 import errno
 import fcntl
+import functools
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -16,6 +18,18 @@ SOCKET = "keeper.sock"
 
 _BACKLOG = 16
 _FIRST_FREE = 10
+
+
+@functools.cache
+def own_descriptor_limit() -> int:
+    """The soft RLIMIT_NOFILE this process came with; it is raised to the hard one at this call.
+
+    Four descriptors of each container are kept here, and one that does not fit costs the
+    connection to the keeper.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
 
 
 class Connected(NamedTuple):
@@ -42,6 +56,7 @@ def connect_keeper(exec_root: Path, launcher: str = "") -> Connected | None:
     Raises:
         UnavailableError: it cannot be started; the reason is named.
     """
+    own_descriptor_limit()
     path = exec_root / SOCKET
     sock = _connect(path)
     if sock is not None:
@@ -87,6 +102,7 @@ def _lock(path: Path) -> int:
 
 def _start(exec_root: Path, lock: int, launcher: str) -> Connected:
     path = exec_root / SOCKET
+    limit = own_descriptor_limit()
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         before = os.umask(0o177)
@@ -99,7 +115,9 @@ def _start(exec_root: Path, lock: int, launcher: str) -> Connected:
         if sock is None:
             raise UnavailableError(f"{path} was replaced while the keeper was started")
         try:
-            return Connected(sock, _spawn([str(exec_root), launcher], listener.fileno(), lock))
+            return Connected(
+                sock, _spawn([str(exec_root), launcher, str(limit)], listener.fileno(), lock)
+            )
         except OSError:
             sock.close()
             raise

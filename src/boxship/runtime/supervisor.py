@@ -106,6 +106,8 @@ class Supervisor:
         self._closed = False
         self._clients = 0
         self._keeper_pid = 0
+        self._keeper_pidfd = -1
+        self._ended = asyncio.Event()
         self._launcher_pid = 0
 
     @classmethod
@@ -270,6 +272,7 @@ class Supervisor:
         except ConflictError:
             self._closed = False
             raise
+        await self._ended.wait()
         await self.close()
 
     async def close(self) -> None:
@@ -277,6 +280,7 @@ class Supervisor:
         self._closed = True
         if self._link is not None:
             self._link.close()
+        self._forget_keeper()
         self._deposits.clear()
 
     # -- asking
@@ -390,7 +394,7 @@ class Supervisor:
             return False
         return True
 
-    def _lost(self, link: KeeperLink) -> None:
+    def _lost(self, link: KeeperLink, why: str) -> None:
         if link is not self._link:
             # Still being connected: that fails, and is tried again, where it is done.
             return
@@ -398,7 +402,9 @@ class Supervisor:
         self._link = None
         if self._closed:
             self._ready.set()
+            self._ended.set()
             return
+        log.warn(f"the keeper is gone: {why}")
         log.create_task(self._reconnect(), "reconnect to the keeper")
 
     async def _reconnect(self) -> None:
@@ -415,15 +421,25 @@ class Supervisor:
 
     def _reap_keeper(self, pidfd: int) -> None:
         """A keeper we started is our child: take its zombie when it ends."""
-        loop = asyncio.get_running_loop()
+        self._forget_keeper()
+        self._keeper_pidfd = pidfd
 
         def ended() -> None:
-            loop.remove_reader(pidfd)
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-            os.close(pidfd)
+            self._forget_keeper()
 
-        loop.add_reader(pidfd, ended)
+        asyncio.get_running_loop().add_reader(pidfd, ended)
+
+    def _forget_keeper(self) -> None:
+        if self._keeper_pidfd < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._keeper_pidfd)
+        # A killed one may not have been looked at yet.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._keeper_pidfd, os.WEXITED | os.WNOHANG)
+        os.close(self._keeper_pidfd)
+        self._keeper_pidfd = -1
 
     def _reported(self, message: Message, fds: list[int]) -> None:
         if isinstance(message, messages.Deposited):

@@ -35,8 +35,12 @@ class Life:
                 self._clean_up(request.id, request.bundle)
                 reply.failed(result)
                 return
-            self._enter(result)
+            self._table.add(result)
+            self._table.deposit(result, [])
             reply.done(result.description.pid)
+            # Afterwards, because nobody waits for it: only together do the daemon and this keeper
+            # need it, and until then the daemon has the deposit.
+            self._table.records.write(Record(result.description, None))
 
         try:
             creation.create(self._parents, request, born)
@@ -88,11 +92,6 @@ class Life:
         close_all(fds)
         self._clean_up(request.id, request.bundle)
         reply.done()
-
-    def _enter(self, process: Process) -> None:
-        self._table.add(process)
-        self._table.deposit(process, [])
-        self._table.records.write(Record(process.description, None))
 
     def _enter_exec(
         self, request: messages.Exec, process: Process, sockets: list[socket.socket], reply: Reply

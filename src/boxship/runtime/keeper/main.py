@@ -2,7 +2,7 @@
 
 Descriptor 3 is the listening socket, 4 the locked file that says a keeper lives; both stay open
 until the end. Arguments: the run-time directory,
-and the program to start as launcher (empty for ours).
+the program to start as launcher (empty for ours), and the soft RLIMIT_NOFILE of containers.
 """
 
 import os
@@ -40,7 +40,7 @@ class HostKernel:
 
 def main() -> None:
     """Serve until told to shut down."""
-    exec_root, program = sys.argv[1:3]
+    exec_root, program, soft_limit = sys.argv[1:4]
     # Hold no mount busy, and give log files the mode they are opened with.
     os.chdir("/")
     os.umask(0o022)
@@ -49,7 +49,7 @@ def main() -> None:
     for fd in (LISTENER, LOCK):
         os.set_inheritable(fd, False)
     launching = Launching(
-        limits=_raise_descriptor_limit(),
+        limits=(int(soft_limit), _raise_descriptor_limit()),
         oom_score=_protect_from_oom_killer(),
         cache=f"{exec_root}/keeper/seccomp",
         program=program,
@@ -66,6 +66,8 @@ def main() -> None:
     _watch_signals(service)
     log.info("keeper: serving")
     service.run()
+    # While the lock is still held, or it might be the next keeper's.
+    os.unlink(f"{exec_root}/keeper.sock")  # noqa: PTH108 - no pathlib here
     log.info("keeper: ended")
 
 
@@ -81,10 +83,10 @@ def _noted(_number: int, _frame: object) -> None:
     """The number is on its way through the wake-up pipe."""
 
 
-def _raise_descriptor_limit() -> tuple[int, int]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _raise_descriptor_limit() -> int:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft, hard
+    return hard
 
 
 def _protect_from_oom_killer() -> str:

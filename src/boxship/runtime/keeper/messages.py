@@ -348,6 +348,7 @@ Message = (
     | Cloned
 )
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}
 _ERRORS: dict[str, type[BoxshipError]] = {
     kind.kind: kind
@@ -366,9 +367,8 @@ _ERRORS: dict[str, type[BoxshipError]] = {
 
 
 def encode(sequence: int, message: Message) -> bytes:
-    return json.dumps(
-        [sequence, type(message).__name__, *message], separators=(",", ":"), ensure_ascii=False
-    ).encode("utf-8", "surrogateescape")
+    fields = [sequence, type(message).__name__, *message]
+    return _ENCODER.encode(fields).encode("utf-8", "surrogateescape")
 
 
 def decode(body: bytes) -> tuple[int, Message]:

@@ -63,9 +63,8 @@ class Service:
         gc.collect()
         gc.freeze()
         self._loop.run()
+        # The daemon's link stays open to the last: its end tells that everything is done.
         self._forker.stop()
-        if self._table.link is not None:
-            self._table.link.close()
 
     def _wire(self, context: Context) -> dict[type[Any], Handler]:
         life = Life(self._table, Parents(context, self._forker))
