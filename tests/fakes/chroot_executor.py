@@ -61,10 +61,8 @@ def _script(request: ExecutionRequest) -> str:
         target = shlex.quote(root + mount.target)
         if mount.target:
             source = shlex.quote(mount.source)
-            lines.append(
-                f"if [ -f {source} ]; then mkdir -p $(dirname {target}); [ -e {target} ] || : >{target};"
-            )
-            lines.append(f"else mkdir -p {target}; fi")
+            lines.append(f"if [ -d {source} ] || [ ! -e {source} ]; then mkdir -p {target}; else")
+            lines.append(f"mkdir -p $(dirname {target}); [ -e {target} ] || : >{target}; fi")
         if mount.type == "bind":
             lines.append(f"mount --rbind {shlex.quote(mount.source)} {target}")
             if "ro" in mount.options:

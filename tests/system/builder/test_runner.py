@@ -176,6 +176,7 @@ def test_deletions_and_replaced_directories_reach_the_layer(within, workshop):
         ("RUN exit 9", "The command '/bin/sh -c exit 9' returned a non-zero code: 9"),
         ("RUN sh -c 'kill -9 $$'; exit $?", "returned a non-zero code: 137"),
         ('RUN ["/nope"]', '"/nope"'),
+        ("USER zed\nRUN true", "unable to find user zed: no matching entries in passwd file"),
     ],
 )
 def test_failures(within, text: str, message: str):
