@@ -4,8 +4,9 @@ import _signal  # type: ignore[import-not-found]  # the signal module is slow to
 import os
 
 from boxship.errors import InternalError, InvalidArgumentError
-from boxship.runtime import lifecycle, sync
+from boxship.runtime import creation, lifecycle, sync
 from boxship.runtime.errors import StartFailedError
+from boxship.runtime.rendezvous import send_console
 from boxship.runtime.spawn import ExecRequest, Spawned, Stdio, spawn_exec
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from boxship.kernel.api import Kernel
-    from boxship.runtime.lifecycle import CreateOptions
+    from boxship.runtime.creation import CreateOptions
     from boxship.runtime.state import Record, Store
 
 # Not catchable, about this process itself, or how the kernel tells of the child and the terminal.
@@ -70,7 +71,7 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
         BoxshipError: as for create and start.
     """
     hold_signals()
-    created = lifecycle.create(kernel, store, container_id, options, detached=False)
+    created = creation.create(kernel, store, container_id, options, detached=False)
     try:
         _forward_signals(kernel, created.spawned.pidfd)
         created.channel.send(sync.GO)
@@ -116,7 +117,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
             _forward_signals(kernel, spawned.pidfd)
         master = _go(spawned, options)
         if options.pid_file:
-            lifecycle.write_pid_file(options.pid_file, spawned.pid)
+            creation.write_pid_file(options.pid_file, spawned.pid)
     except BaseException:
         kernel.pidfd_send_signal(spawned.pidfd, 9)
         os.waitpid(spawned.pid, 0)
@@ -136,7 +137,7 @@ def _go(spawned: Spawned, options: ExecOptions) -> int:
         if message.kind == sync.CONSOLE:
             master = message.fds[0]
             if options.console_socket:
-                lifecycle.send_console(options.console_socket, master)
+                send_console(options.console_socket, master)
                 master = -1
         if message.kind == sync.READY:
             channel.send(sync.GO)
