@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from boxship import log
 from boxship.api.router import Router
 from boxship.api.routes.absent import AbsentRoutes
 from boxship.api.routes.build import BuildRoutes
@@ -26,6 +27,7 @@ from boxship.engine.events import EventBus
 from boxship.engine.exit_relay import ExitRelay
 from boxship.engine.settings import EngineSettings
 from boxship.engine.values import ListQuery
+from boxship.errors import ConflictError, UnavailableError
 from boxship.image import ImageService
 from boxship.kernel.probe import probe
 from boxship.model.container import LogConfig
@@ -74,7 +76,7 @@ async def open_engine(
     await networks.start()
     exits = _Exits()
     supervisor = await Supervisor.connect(paths.exec_root, on_exit=exits)
-    stack.push_async_callback(supervisor.close)
+    stack.push_async_callback(_let_go, supervisor)
     runner = ContainerRunner(
         supervisor, networks, paths, RunnerSettings(settings.userns, settings.cgroup_parent)
     )
@@ -96,6 +98,16 @@ async def open_engine(
     stack.push_async_callback(engine.close)
     await engine.recover()
     return _router(engine, paths, stop)
+
+
+async def _let_go(supervisor: Supervisor) -> None:
+    """End the keeper too when it has nothing to keep; otherwise leave it with its containers."""
+    try:
+        await supervisor.shutdown()
+    except (ConflictError, UnavailableError):
+        log.info("the keeper stays: containers go on")
+    finally:
+        await supervisor.close()
 
 
 class _Exits:

@@ -14,12 +14,11 @@ from boxship.api.router import Route
 from boxship.api.streams import Messages, stream_messages, upload
 from boxship.api.translate.credentials import from_config_header
 from boxship.api.translate.progress import build_message
+from boxship.builder.context import receive_context
 from boxship.builder.request import BuildEvent, BuildRequest
 from boxship.engine.facade import EngineFacade
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.model.container import Resources, Ulimit
-from boxship.storage.diff.unpack import unpack_archive
-from boxship.storage.trees import delete_tree
 from boxship.wire.container import Ulimit as WireUlimit
 from boxship.wire.image import StreamMessage
 from boxship.wire.system import BuildPruneResponse
@@ -71,15 +70,13 @@ class BuildRoutes:
 
     @asynccontextmanager
     async def _context(self, request: Request) -> AsyncIterator[Path]:
-        """The uploaded context, unpacked for the time of one build."""
+        """The uploaded context, as one plain tar file for the time of one build."""
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        directory = Path(tempfile.mkdtemp(prefix="context-", dir=self._scratch))
-        try:
+        with tempfile.NamedTemporaryFile(prefix="context-", dir=self._scratch) as place:
+            path = Path(place.name)
             async with upload(request) as archive:
-                await asyncio.to_thread(unpack_archive, archive, directory)
-            yield directory
-        finally:
-            await asyncio.to_thread(delete_tree, directory)
+                await asyncio.to_thread(receive_context, archive, path)
+            yield path
 
 
 def _refuse(request: Request) -> None:
