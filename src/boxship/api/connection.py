@@ -6,6 +6,9 @@ sending after the client has half-closed.
 """
 
 import asyncio
+import fcntl
+import socket
+import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
@@ -27,6 +30,7 @@ _PAUSE_ABOVE = 1 << 20
 _LARGEST_HEAD = 1 << 20
 # How long an upload that nobody wants any more is read on, so that the client comes to read why.
 _LINGER = 30.0
+_HEAD_TRIES, _HEAD_PAUSE = 200, 0.0005
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _STANDARD = [
     ("Api-Version", API_VERSION),
@@ -144,25 +148,26 @@ class Connection(asyncio.Protocol):
             except h11.RemoteProtocolError as error:
                 self._refuse(error)
                 return
-            if event is h11.PAUSED and not self._upgrading:
-                # A pipelined request waits for its turn; no more of them is kept meanwhile.
-                self._transport.pause_reading()
-                return
             if event is h11.NEED_DATA or event is h11.PAUSED:
+                if event is h11.PAUSED and not self._upgrading:
+                    # A pipelined request waits for its turn; no more of them is kept meanwhile.
+                    self._transport.pause_reading()
                 return
-            if isinstance(event, h11.Request):
-                self._begin(event)
-            elif isinstance(event, h11.Data) and self._inbox is not None:
-                self._inbox.feed(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                if self._inbox is not None:
-                    self._inbox.end()
-                elif self._http.our_state is h11.DONE:
-                    self._next()
-                    return
-            elif isinstance(event, h11.ConnectionClosed):
+            if isinstance(event, h11.ConnectionClosed):
                 self._transport.close()
                 return
+            self._take(event)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, h11.Request):
+            self._begin(event)
+        elif isinstance(event, h11.Data) and self._inbox is not None:
+            self._inbox.feed(bytes(event.data))
+        elif isinstance(event, h11.EndOfMessage):
+            if self._inbox is not None:
+                self._inbox.end()
+            elif self._http.our_state is h11.DONE:
+                self._next()
 
     def _begin(self, event: h11.Request) -> None:
         target = event.target.decode("ascii", "replace")
@@ -299,6 +304,14 @@ def _head(status: int, headers: list[tuple[str, str]]) -> h11.Response:
     return h11.Response(status_code=status, headers=headers, reason=_REASONS.get(status, b""))
 
 
+def _unread(descriptor: int) -> int:
+    """Bytes in a unix socket that the other end has not read yet (SIOCOUTQ)."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), "little")
+    except OSError:
+        return 0
+
+
 def _date() -> str:
     """Now, as RFC 9110 section 5.6.7 writes it; the daemon runs in the C locale."""
     return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
@@ -319,17 +332,37 @@ class _ChunkedStream:
 
 
 class _Hijacked:
+    """Raw bytes after the head.
+
+    The head's reader may be buffered while the rest is read from the socket itself (docker-py):
+    what it read together with the head is lost. So the first bytes wait, for a moment, until the
+    head has been taken out of the socket.
+    """
+
     def __init__(self, connection: Connection, inbox: Inbox, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._inbox = inbox
         self._transport = transport
+        self._head_taken = False
 
     async def read(self) -> bytes:
         return await self._inbox.get()
 
     async def write(self, data: bytes) -> None:
+        if not self._head_taken:
+            self._head_taken = True
+            await self._until_head_is_taken()
         self._transport.write(data)
         await self._connection.drain()
+
+    async def _until_head_is_taken(self) -> None:
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or sock.family != socket.AF_UNIX:
+            return
+        for _ in range(_HEAD_TRIES):
+            if not _unread(sock.fileno()):
+                return
+            await asyncio.sleep(_HEAD_PAUSE)
 
     def close(self) -> None:
         self._transport.close()

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from boxship.api.nulls import without_nulls
 from boxship.api.versions import Version
 from boxship.errors import InvalidArgumentError
 
@@ -200,7 +201,9 @@ class Request:
         data = await self.read()
         try:
             return msgspec.json.decode(data or b"{}", type=kind)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except msgspec.ValidationError:
+            return _tolerant(data, kind)
+        except msgspec.DecodeError as error:
             raise InvalidArgumentError(f"invalid JSON in request body: {error}") from error
 
     async def stream(self, content_type: str = "application/json", *, status: int = 200) -> Stream:
@@ -210,6 +213,13 @@ class Request:
     async def hijack(self, content_type: str) -> Duplex:
         """Take the connection over, as attach and exec do."""
         return await self._transport.hijack(content_type, upgrade=self.wants_upgrade)
+
+
+def _tolerant(data: bytes, kind: type[Document]) -> Document:
+    try:
+        return msgspec.convert(without_nulls(data, kind), kind)
+    except msgspec.ValidationError as error:
+        raise InvalidArgumentError(f"invalid JSON in request body: {error}") from error
 
 
 def json_response(value: object, status: int = 200) -> Response:

@@ -24,7 +24,7 @@ from boxship.wire.image import ErrorDetail, StreamMessage
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
-SYSTEM_ERROR = 3
+STDOUT, STDERR = 1, 2
 
 _PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031  # linux/fcntl.h
@@ -42,18 +42,46 @@ def content_type(request: Request, *, tty: bool) -> str:
     return RAW if tty or request.version < (1, 42) else MULTIPLEXED
 
 
-async def connect(duplex: Duplex, session: Session, keys: DetachKeys) -> None:
+class FramedSession:
+    """A terminal's session for a client that asked for frames: all output is standard output.
+
+    Docker frames an exec by what its start request says of a terminal, not by whether it has one.
+    """
+
+    tty = False
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.write = session.write
+        self.close_input = session.close_input
+        self.close = session.close
+
+    async def read(self) -> bytes:
+        data = await self._session.read()
+        return frame(STDOUT, data) if data else b""
+
+
+async def connect(
+    duplex: Duplex,
+    session: Session,
+    keys: DetachKeys,
+    ended: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Tie a hijacked connection to a process's streams until either side is done.
 
-    The client's half-close is the end of standard input, not of the session.
+    The client's half-close is the end of standard input, not of the session. After the last output
+    `ended` is awaited before the connection closes.
     """
     incoming = log.create_task(_feed(duplex, session, keys), "attach: input")
     outgoing = log.create_task(_drain(session, duplex), "attach: output")
     try:
         # Input that ended says nothing about output; a detach does.
         done, _ = await asyncio.wait((incoming, outgoing), return_when=asyncio.FIRST_COMPLETED)
-        if incoming in done and not incoming.result():
+        detached = incoming in done and incoming.result()
+        if not detached:
             await outgoing
+            if ended is not None:
+                await ended()
     finally:
         incoming.cancel()
         outgoing.cancel()

@@ -1,5 +1,6 @@
 """exec: further processes in running containers."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -30,6 +31,7 @@ class ExecService:
         self._context = context
         self._execs: dict[str, Exec] = {}
         self._started: set[str] = set()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     async def create(self, ref: str, config: ExecConfig) -> str:
         """Register an exec and give its id; see `facade.Execs`."""
@@ -87,6 +89,14 @@ class ExecService:
             raise NotFoundError(f"No such exec instance: {exec_id}")
         return one
 
+    async def wait(self, exec_id: str) -> Exec:
+        """See `facade.Execs`."""
+        if self.inspect(exec_id).exit_code is None:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(exec_id, []).append(ended)
+            await ended
+        return self.inspect(exec_id)
+
     def of_container(self, container_id: str) -> tuple[str, ...]:
         """See `facade.Execs`."""
         entry = self._context.store.get(container_id)
@@ -119,6 +129,9 @@ class ExecService:
         # Ended ones move to the end, so that the oldest are forgotten first.
         del self._execs[exec_id]
         self._execs[exec_id] = msgspec.structs.replace(one, running=False, pid=0, exit_code=code)
+        for waiter in self._waiting.pop(exec_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _forget_oldest(self) -> None:
         surplus = len(self._execs) - _KEEP_ENDED

@@ -188,6 +188,10 @@ class Execs(Protocol):
 
     def inspect(self, exec_id: str) -> Exec: ...
 
+    async def wait(self, exec_id: str) -> Exec:
+        """The exec once it has ended."""
+        ...
+
     def of_container(self, container_id: str) -> tuple[str, ...]:
         """Ids of the execs of a container that have not ended."""
         ...
