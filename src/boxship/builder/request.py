@@ -70,9 +70,9 @@ class CommandFailedError(InvalidArgumentError):
     """A RUN command ended with another exit code than 0.
 
     Attributes:
-        code: the exit code, 128 + n for signal n.
+        exit_code: the exit code, 128 + n for signal n.
     """
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code

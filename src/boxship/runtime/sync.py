@@ -109,6 +109,13 @@ class Channel:
         except OSError:
             return
 
+    def _packet(self) -> "tuple[bytes, list[tuple[int, int, bytes]]]":
+        space = _socket.CMSG_SPACE(_MAX_FDS * _INT)
+        packet, ancillary, _, _ = self._socket.recvmsg(
+            4 * _MAX_TEXT + 64, space, _socket.MSG_CMSG_CLOEXEC
+        )
+        return packet, ancillary
+
     def receive(self) -> Message | None:
         """The next message; None when the other end is closed.
 
@@ -116,13 +123,12 @@ class Channel:
             BlockingIOError: the socket is non-blocking and nothing has arrived.
             InternalError: the packet is none of ours.
         """
-        space = _socket.CMSG_SPACE(_MAX_FDS * _INT)
         try:
-            packet, ancillary, _, _ = self._socket.recvmsg(
-                4 * _MAX_TEXT + 64, space, _socket.MSG_CMSG_CLOEXEC
-            )
+            packet, ancillary = self._packet()
         except ConnectionResetError:
-            return None
+            # The other end died with a message of ours unread, which the kernel tells before
+            # the messages it sent; those are still there.
+            packet, ancillary = self._packet()
         fds = _descriptors(ancillary)
         if not packet:
             return None

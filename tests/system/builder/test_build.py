@@ -210,7 +210,7 @@ def test_a_failing_command(workshop):
     with pytest.raises(CommandFailedError) as caught:
         workshop.build("FROM busybox\nRUN echo kept > /kept\nRUN exit 3", tags=("x",))
     message = "The command '/bin/sh -c exit 3' returned a non-zero code: 3"
-    assert (caught.value.message, caught.value.code) == (message, 3)
+    assert (caught.value.message, caught.value.exit_code) == (message, 3)
     with pytest.raises(NotFoundError):
         workshop.images.resolve("x")
     workshop.build("FROM busybox\nRUN echo kept > /kept")

@@ -65,3 +65,12 @@ def test_other_packets_are_refused(ends):
     left._socket.send(b"?")
     with pytest.raises(InternalError, match="unknown message"):
         right.receive()
+
+
+def test_a_death_with_a_message_unread_does_not_hide_its_error(ends):
+    left, right = ends
+    left.send(sync.GO)
+    right.send_error(sync.OTHER, 2, "no such thing")
+    right.close()
+    message = left.receive()
+    assert (message.kind, message.text) == (sync.ERROR, "no such thing")
