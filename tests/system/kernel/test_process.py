@@ -75,7 +75,7 @@ def test_run_gives_output_and_drops_the_locale(monkeypatch):
 
 
 def test_run_names_what_failed_and_why():
-    with pytest.raises(InternalError, match="^sh failed with status 3: second$"):
+    with pytest.raises(InternalError, match=r"^sh failed with status 3: second$"):
         process.run(["sh", "-c", "echo first >&2; echo second >&2; exit 3"])
     with pytest.raises(InternalError, match=r"cannot run /no/such: No such file") as failure:
         process.run(["/no/such"])
