@@ -1,6 +1,5 @@
 """Packing a build context: the directory as a tar stream, without what .dockerignore excludes."""
 
-import io
 import os
 import stat
 import tarfile
@@ -14,35 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 18
-
-
-class _Buffer(io.RawIOBase):
-    """What tarfile writes, to be taken away piece by piece."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
-        self.parts.append(bytes(data))
-        self.size += len(data)
-        return len(data)
-
-    def take(self) -> bytes:
-        data = b"".join(self.parts)
-        self.parts.clear()
-        self.size = 0
-        return data
+_BLOCK = 512
+# What eleven octal digits hold.
+_USTAR_SIZE = 8**11
+# Two blocks of zeros end an archive.
+_END = bytes(2 * _BLOCK)
 
 
 def pack(directory: Path, dockerfile: str, extra: "dict[str, bytes]") -> "Iterator[bytes]":
     """The context as chunks of a tar stream.
 
     Ownership is dropped, as Docker's client drops it; the Dockerfile and .dockerignore always go
-    along, for the engine reads them.
+    along, for the engine reads them. Headers come from `tarfile`, the stream does not: its way of
+    adding a file looks up the owner's name each time and took half of a cached build.
 
     Args:
         directory: the context.
@@ -53,30 +36,35 @@ def pack(directory: Path, dockerfile: str, extra: "dict[str, bytes]") -> "Iterat
         UsageError: the directory or something in it cannot be read.
     """
     ignore = Ignore.of(directory, dockerfile)
-    buffer = _Buffer()
-    with tarfile.open(fileobj=buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for name in _names(directory, ignore, {dockerfile, ".dockerignore"}):
-            _add(archive, directory, name)
-            if buffer.size > _CHUNK:
-                yield buffer.take()
-        for name, data in extra.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o600
-            archive.addfile(info, io.BytesIO(data))
-    yield buffer.take()
+    root = str(directory)
+    parts: list[bytes] = []
+    size = 0
+    for name in _names(directory, ignore, {dockerfile, ".dockerignore"}):
+        for data in _entry(f"{root}/{name}", name):
+            parts.append(data)
+            size += len(data)
+            if size > _CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+    for name, data in extra.items():
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(data), 0o600
+        parts += [_header(info), data, _padding(len(data))]
+    yield b"".join([*parts, _END])
 
 
 def _names(directory: Path, ignore: Ignore, kept: "set[str]") -> "Iterator[str]":
-    for root, folders, files in os.walk(directory, onerror=_unreadable):
-        base = os.path.relpath(root, directory)
-        prefix = "" if base == "." else f"{base}/"
+    base = len(str(directory)) + 1
+    for root, folders, files in os.walk(str(directory), onerror=_unreadable):
+        prefix = f"{root[base:]}/" if len(root) >= base else ""
         folders.sort()
+        inner = set(folders)
         for name in sorted(folders + files):
             path = prefix + name
             excluded = ignore.excludes(path)
             if not excluded or path in kept:
                 yield path
-            elif name in folders and not ignore.may_include_below(path):
+            elif name in inner and not ignore.may_include_below(path):
                 folders.remove(name)
 
 
@@ -84,17 +72,59 @@ def _unreadable(error: OSError) -> None:
     raise UsageError(f"cannot read the build context: {error}")
 
 
-def _add(archive: tarfile.TarFile, directory: Path, name: str) -> None:
+def _entry(path: str, name: str) -> "Iterator[bytes]":
+    """One entry: its header, and a file's content with its padding."""
     try:
-        if stat.S_ISSOCK((directory / name).lstat().st_mode):
-            return  # A socket has no place in an archive.
-        info = archive.gettarinfo(directory / name, arcname=name)
-        info.uid = info.gid = 0
-        info.uname = info.gname = ""
-        if not info.isreg():
-            archive.addfile(info)
-            return
-        with (directory / name).open("rb") as file:
-            archive.addfile(info, file)
+        facts = os.lstat(path)
+        info = tarfile.TarInfo(name)
+        info.mode, info.mtime = stat.S_IMODE(facts.st_mode), int(facts.st_mtime)
+        if stat.S_ISREG(facts.st_mode):
+            info.size = facts.st_size
+            yield _header(info)
+            yield from _content(path, facts.st_size)
+        elif stat.S_ISDIR(facts.st_mode):
+            info.type = tarfile.DIRTYPE
+            yield _header(info)
+        elif stat.S_ISLNK(facts.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)  # noqa: PTH115
+            yield _header(info)
+        elif stat.S_ISFIFO(facts.st_mode):
+            info.type = tarfile.FIFOTYPE
+            yield _header(info)
+        # Sockets and devices have no place in a build context.
     except OSError as error:
         raise UsageError(f"cannot read {name} of the build context: {error}") from error
+
+
+def _content(path: str, size: int) -> "Iterator[bytes]":
+    """Exactly the bytes the header promised, even of a file that changes meanwhile."""
+    left = size
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path for each file is slow
+        while left and (data := file.read(min(left, _CHUNK))):
+            left -= len(data)
+            yield data
+    yield bytes(left) + _padding(size)
+
+
+def _header(info: tarfile.TarInfo) -> bytes:
+    """A header: the common kind by hand, ten times as fast; tarfile for names beyond ustar."""
+    name = info.name + ("/" if info.type == tarfile.DIRTYPE else "")
+    short = len(name) <= 100 and len(info.linkname) <= 100
+    if not (short and name.isascii() and info.linkname.isascii() and info.size < _USTAR_SIZE):
+        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    mtime = max(int(info.mtime), 0)
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        info.mode,
+        0,
+        0,
+        info.size,
+        mtime,
+    )
+    tail = info.type + info.linkname.encode().ljust(100, b"\0") + b"ustar\00000"
+    head = name.encode().ljust(100, b"\0") + numbers
+    total = sum(head) + sum(tail) + 8 * ord(" ")
+    return (head + b"%06o\0 " % total + tail).ljust(_BLOCK, b"\0")
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)
