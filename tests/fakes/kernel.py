@@ -18,6 +18,7 @@ class RecordingKernel:
         failures: call name to errno, for calls that shall fail.
         missing: paths that open_in_root and make_* find absent the first time.
         modes: what file_mode says of a descriptor; a directory by default.
+        identities: what file_identity says of a descriptor; each is another file by default.
     """
 
     _DESCRIPTORS = frozenset(
@@ -30,6 +31,7 @@ class RecordingKernel:
         self.failures: dict[str, int] = {}
         self.missing: set[str] = set()
         self.modes: dict[int, int] = {}
+        self.identities: dict[int, tuple[int, int]] = {}
         self._numbers = itertools.count(100)
 
     def names(self) -> list[str]:
@@ -40,6 +42,9 @@ class RecordingKernel:
 
     def file_mode(self, descriptor: int) -> int:
         return self.modes.get(descriptor, stat.S_IFDIR | 0o755)
+
+    def file_identity(self, descriptor: int) -> tuple[int, int]:
+        return self.identities.get(descriptor, (0, descriptor))
 
     def capget(self, pid: int = 0) -> tuple[int, int, int]:
         del pid

@@ -21,6 +21,10 @@ SYS_MOUNT_SETATTR = 442
 
 # asm/unistd.h; where clone(2) takes flags, stack and the pidfd's place in this order
 SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
+
+# linux/keyctl.h
+KEYCTL_JOIN_SESSION_KEYRING = 1
 
 # linux/sched.h
 CLONE_NEWTIME = 0x00000080

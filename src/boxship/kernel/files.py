@@ -42,6 +42,12 @@ def file_mode(descriptor: int) -> int:
     return os.fstat(descriptor).st_mode
 
 
+def file_identity(descriptor: int) -> tuple[int, int]:
+    """Device and inode number of an open file, O_PATH descriptors too: equal for the same file."""
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
+
+
 def make_node(directory: int, name: str, mode: int, device: int = 0) -> None:
     """Make a device, fifo or file; the mode holds the type and is not cut by the umask."""
     try:

@@ -46,6 +46,7 @@ class LinuxKernel:
     close_range = staticmethod(process.close_range)
     prctl = staticmethod(process.prctl)
     set_name = staticmethod(process.set_name)
+    join_session_keyring = staticmethod(process.join_session_keyring)
     start_time = staticmethod(process.start_time)
 
     write_uid_map = staticmethod(idmap.write_uid_map)
@@ -71,6 +72,7 @@ class LinuxKernel:
     write_text = staticmethod(files.write_text)
     read_link = staticmethod(files.read_link)
     file_mode = staticmethod(files.file_mode)
+    file_identity = staticmethod(files.file_identity)
     make_node = staticmethod(files.make_node)
     make_link = staticmethod(files.make_link)
     make_subdirectory = staticmethod(files.make_subdirectory)

@@ -41,6 +41,7 @@ _pidfd_send_signal = declare(
 _prctl = declare(
     "prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong
 )
+_keyctl = declare("syscall", ctypes.c_long, ctypes.c_int, ctypes.c_char_p)
 _ioctl = declare("ioctl", ctypes.c_int, ctypes.c_ulong, ctypes.POINTER(abi.PidfdInfo))
 
 
@@ -116,6 +117,17 @@ def set_name(name: str) -> None:
     """The name that ps shows for this thread, cut at 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     check(_prctl(abi.PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0), "prctl", "PR_SET_NAME")
+
+
+def join_session_keyring() -> None:
+    """Leave the session keyring that was inherited for a new and empty one (keyctl(2)).
+
+    Raises:
+        KernelError: ENOSYS for a kernel without keys; EPERM where a seccomp filter forbids it;
+            EDQUOT when the user has too many keys.
+    """
+    number = abi.SYS_KEYCTL.get(os.uname().machine, -1)
+    check(_keyctl(number, abi.KEYCTL_JOIN_SESSION_KEYRING, None), "keyctl", "join session keyring")
 
 
 def start_time(pid: int) -> int:

@@ -3,7 +3,7 @@
 import errno
 
 from boxship.kernel import KernelError, abi
-from boxship.runtime.mounting import Parameters, make_filesystem
+from boxship.runtime.mounting import Parameters, check_place, make_filesystem
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
@@ -53,6 +53,7 @@ class MountCgroups(Step):
     def execute(self, context: Context) -> None:
         kernel = context.kernel
         place = kernel.make_directory(context.root, self.target)
+        check_place(context, place, self.target)
         if all(mount.name for mount in self.mounts):
             self._mount_legacy(kernel, place)
         else:

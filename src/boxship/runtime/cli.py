@@ -33,7 +33,7 @@ _BUNDLE = Option("bundle", "directory with config.json (default .)", short="b")
 _CONSOLE = Option("console-socket", "unix socket that gets the terminal's master")
 _PID_FILE = Option("pid-file", "file to write the process id to")
 _PRESERVE = Option("preserve-fds", "how many descriptors from 3 on to pass")
-_NO_KEYRING = Option("no-new-keyring", "ignored: no keyring is made", switch=True)
+_NO_KEYRING = Option("no-new-keyring", "ignored: there is always a new one", switch=True)
 _CREATE = (
     _BUNDLE,
     _CONSOLE,

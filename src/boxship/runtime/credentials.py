@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from boxship.kernel.api import Kernel
 
 _MAX_ID = (1 << 31) - 1
+_MAX_DIGITS = 20
+# Far above any real one; the file is the image's, the memory the host's.
+_MAX_FILE = 16 << 20
 _CHUNK = 65536
 
 
@@ -71,16 +74,16 @@ def resolve(user: User, passwd: str, group: str) -> Identity:
     key = wanted or str(uid)
     found = next((line for line in users if line[0] == key or line[2] == key), None)
     if found is not None:
-        login, uid, home = found[0], int(found[2]), found[5] or "/"
+        login, uid, home = found[0], _id(found[2]), found[5] or "/"
         if user.name:
-            gid = int(found[3])
+            gid = _id(found[3])
     elif wanted:
         uid = _number(wanted, "user", "passwd")
     extra = list(user.groups)
     if wanted_group:
         gid = _group_id(wanted_group, groups)
     elif user.name and login:
-        extra += [int(line[2]) for line in groups if login in line[3].split(",")]
+        extra += [_id(line[2]) for line in groups if login in line[3].split(",")]
     extra += [_group_id(name, groups) for name in user.group_names]
     return Identity(uid, gid, list(dict.fromkeys(extra)), home)
 
@@ -88,22 +91,26 @@ def resolve(user: User, passwd: str, group: str) -> Identity:
 def _lines(text: str, fields: int) -> "list[list[str]]":
     split = [line.strip().split(":") for line in text.splitlines()]
     padded = [line + [""] * (fields - len(line)) for line in split if len(line) > 2]
-    return [line for line in padded if line[2].isdigit() and (fields < 7 or line[3].isdigit())]
+    return [line for line in padded if line[2].isdecimal() and (fields < 7 or line[3].isdigit())]
 
 
 def _group_id(name: str, groups: "list[list[str]]") -> int:
     for line in groups:
         if name in (line[0], line[2]):
-            return int(line[2])
+            return _id(line[2])
     return _number(name, "group", "group")
 
 
 def _number(word: str, what: str, file: str) -> int:
-    if not word.isdigit():
+    if not word.isdecimal():
         raise InvalidArgumentError(
             f"unable to find {what} {word}: no matching entries in {file} file"
         )
-    if int(word) > _MAX_ID:
+    return _id(word)
+
+
+def _id(word: str) -> int:
+    if len(word) > _MAX_DIGITS or int(word) > _MAX_ID:
         raise InvalidArgumentError(f"uids and gids must be in range 0-{_MAX_ID}")
     return int(word)
 
@@ -266,9 +273,12 @@ def _read(kernel: "Kernel", path: str) -> str:
     try:
         if not stat.S_ISREG(kernel.file_mode(descriptor)):
             return ""
-        parts = []
+        parts, size = [], 0
         while chunk := os.read(descriptor, _CHUNK):
             parts.append(chunk)
+            size += len(chunk)
+            if size > _MAX_FILE:
+                raise InvalidArgumentError(f"{path} of the image has more than {_MAX_FILE} bytes")
     finally:
         kernel.close(descriptor)
     return b"".join(parts).decode(errors="surrogateescape")

@@ -6,6 +6,7 @@ ERROR message.
 """
 
 import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
+import errno
 import os
 
 from boxship.errors import BoxshipError
@@ -149,10 +150,21 @@ def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
         place_stdio((birth.stdio.stdin, birth.stdio.stdout, birth.stdio.stderr))
     _close_others(birth)
     kernel.new_session()
+    _own_keyring(kernel)
     kernel.set_umask(0)
     context = Context(kernel, dict(plan.environment))
     context.filter = birth.filter
     return context
+
+
+def _own_keyring(kernel: "Kernel") -> None:
+    """Have no keys of the host's session: namespaces do not separate them."""
+    try:
+        kernel.join_session_keyring()
+    except KernelError as error:
+        # No keys in this kernel, or whoever confines this one forbids keyctl: to the child too.
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
 
 
 def _close_others(birth: Birth, *more: int) -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 
+from boxship.errors import InvalidArgumentError
 from boxship.kernel import KernelError, abi
 from boxship.runtime.copyup import copy_up
 from boxship.runtime.steps import Context, Step
@@ -22,6 +23,14 @@ Parameters = list[tuple[str, str | None]]
 # What a namespace that another user namespace owns cannot mount afresh is taken from the host.
 _HOST_COPIES = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue"}
 _MAX_FSCONFIG = 255
+# What others let be covered of /proc (LXCFS shows a container's own limits there).
+_COVERABLE = frozenset(
+    f"/proc/{name}"
+    for name in (
+        *("cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"),
+        *("net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"),
+    )
+)
 _ATTRIBUTE_TO_FLAG = (
     (abi.MOUNT_ATTR_NOATIME, abi.MS_NOATIME),
     (abi.MOUNT_ATTR_STRICTATIME, abi.MS_STRICTATIME),
@@ -130,15 +139,28 @@ class MountOverlay(Step):
 
 
 class MountFilesystem(Step):
-    """Mount a file system of its own at a place in the root."""
+    """Mount a file system of its own at a place in the root.
 
-    __slots__ = ("kind", "options", "source", "target")
+    Attributes:
+        copyable: the host's may be shown where a fresh one is refused: nothing of it is separate.
+    """
 
-    def __init__(self, kind: str, source: str, target: str, options: "MountOptions") -> None:
+    __slots__ = ("copyable", "kind", "options", "source", "target")
+
+    def __init__(
+        self,
+        kind: str,
+        source: str,
+        target: str,
+        options: "MountOptions",
+        *,
+        copyable: bool = True,
+    ) -> None:
         self.kind = kind
         self.source = source
         self.target = target
         self.options = options
+        self.copyable = copyable
 
     def describe(self) -> str:
         data = ",".join(key if value is None else f"{key}={value}" for key, value in self._data)
@@ -152,10 +174,13 @@ class MountFilesystem(Step):
         kernel, options = context.kernel, self.options
         data, target = self._place(context)
         try:
+            check_place(context, target, self.target)
             if any(len(value or "") > _MAX_FSCONFIG for _, value in data):
                 self._mount_at_once(kernel, target, data)
                 return
             tree = self._tree(kernel, data)
+            if self.kind == "proc":
+                context.proc = kernel.file_identity(tree)[0]
             try:
                 if options.copy_up:
                     copy_up(target, tree)
@@ -169,6 +194,8 @@ class MountFilesystem(Step):
 
     def _place(self, context: Context) -> "tuple[Parameters, int]":
         kernel, data = context.kernel, self._data
+        if self.kind in ("proc", "sysfs"):
+            self._check_ordinary(context)
         try:
             target = kernel.open_in_root(context.root, self.target, os.O_PATH | os.O_DIRECTORY)
         except KernelError as error:
@@ -180,12 +207,26 @@ class MountFilesystem(Step):
             data = [*data, ("mode", f"{stat.S_IMODE(kernel.file_mode(target)):o}")]
         return data, target
 
+    def _check_ordinary(self, context: Context) -> None:
+        """Refuse a link: what is masked is looked up by the name that the link hides."""
+        found = open_existing(context, self.target, os.O_NOFOLLOW)
+        if found < 0:
+            return
+        mode = context.kernel.file_mode(found)
+        context.kernel.close(found)
+        if not stat.S_ISDIR(mode):
+            raise InvalidArgumentError(
+                f"{self.kind} must be mounted on an ordinary directory, and {self.target} is none",
+                hint="the image was made to do harm, or is damaged",
+            )
+
     def _tree(self, kernel: "Kernel", data: Parameters) -> int:
         try:
             return make_filesystem(kernel, self.kind, self.source, data, self.options.set)
         except KernelError as error:
             host = _HOST_COPIES.get(self.kind)
-            if host is None or error.errno not in (errno.EPERM, errno.EBUSY):
+            refused = error.errno in (errno.EPERM, errno.EBUSY)
+            if host is None or not refused or not self.copyable:
                 raise
         tree = kernel.open_tree(abi.AT_FDCWD, host, abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
         kernel.mount_setattr(tree, set_=self.options.set, propagation=abi.MS_SLAVE, recursive=True)
@@ -218,6 +259,7 @@ class AttachTree(Step):
         tree = context.trees[self.tree]
         make = kernel.make_directory if stat.S_ISDIR(kernel.file_mode(tree)) else kernel.make_file
         target = make(context.root, self.target)
+        check_place(context, target, self.target)
         kernel.move_mount(tree, target)
         kernel.close(target)
 
@@ -240,10 +282,11 @@ class Mask(Step):
             return
         if stat.S_ISDIR(kernel.file_mode(target)):
             tree = kernel.open_tree(context.stage, "empty", abi.OPEN_TREE_CLONE)
-            kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
         else:
             # The host's: one inside the container might be something else (CVE-2025-31133).
             tree = kernel.open_tree(abi.AT_FDCWD, "/dev/null", abi.OPEN_TREE_CLONE)
+        # A device can be written to all the same, but nobody can change the host's node.
+        kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
         kernel.move_mount(tree, target)
         kernel.close(tree)
         kernel.close(target)
@@ -317,10 +360,27 @@ class MoveRoot(Step):
         kernel.change_directory("/")
 
 
-def open_existing(context: Context, path: str) -> int:
+def check_place(context: Context, target: int, path: str) -> None:
+    """Refuse to mount where a link of the image led to and nothing may be mounted.
+
+    Over the root itself a mount is out of sight but for `/..`, and what is masked or read-only by
+    its name is not there. Over a file of /proc it would deceive whoever trusts it (CVE-2019-16884).
+
+    Raises:
+        InvalidArgumentError: the place is the root, or in /proc.
+    """
+    kernel = context.kernel
+    found = kernel.file_identity(target)
+    if found == kernel.file_identity(context.root):
+        raise InvalidArgumentError(f"cannot mount at {path}: it is the container's root")
+    if found[0] == context.proc and path not in _COVERABLE:
+        raise InvalidArgumentError(f"cannot mount at {path}: it is inside /proc")
+
+
+def open_existing(context: Context, path: str, flags: int = 0) -> int:
     """An O_PATH descriptor of something in the root, -1 when it is not there."""
     try:
-        return context.kernel.open_in_root(context.root, path, os.O_PATH)
+        return context.kernel.open_in_root(context.root, path, os.O_PATH | flags)
     except KernelError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
             return -1

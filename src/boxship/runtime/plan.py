@@ -224,7 +224,7 @@ def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount,
         request.bundle,
         len(plan.trees),
         cgroups,
-        cgroup_namespace="cgroup" in spaces.new,
+        separate=frozenset((*spaces.new, *spaces.joined)),
     )
     plan.trees += mounts.trees
     plan.build += mounts.steps

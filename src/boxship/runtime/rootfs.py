@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from boxship.runtime.steps import Step
 
 
+# Whose processes or queues a file system shows: the host's would be those of others.
+_NAMESPACES = {"proc": "pid", "mqueue": "ipc"}
+
+
 class Layers:
     """An overlay's directories.
 
@@ -164,7 +168,7 @@ def plan_mounts(
     first: int,
     cgroups: "tuple[CgroupMount, ...]",
     *,
-    cgroup_namespace: bool,
+    separate: "frozenset[str]",
 ) -> MountPlan:
     """Plan the mounts of a spec.
 
@@ -173,7 +177,7 @@ def plan_mounts(
         bundle: relative sources start here.
         first: number of the first tree.
         cgroups: what the cgroup mount, if there is one, consists of.
-        cgroup_namespace: the container has a cgroup namespace of its own.
+        separate: OCI names of the namespaces in which the container is not with the host.
 
     Raises:
         InvalidArgumentError: an entry has no destination.
@@ -193,11 +197,12 @@ def plan_mounts(
         elif kind == "cgroup" or (kind == "cgroup2" and cgroups):
             if cgroups:
                 plan.steps.append(
-                    MountCgroups(target, cgroups, options.set, namespaced=cgroup_namespace)
+                    MountCgroups(target, cgroups, options.set, namespaced="cgroup" in separate)
                 )
         else:
             source = entry.get("source") or kind
-            plan.steps.append(MountFilesystem(kind, source, target, options))
+            copyable = _NAMESPACES.get(kind) not in separate
+            plan.steps.append(MountFilesystem(kind, source, target, options, copyable=copyable))
     return plan
 
 

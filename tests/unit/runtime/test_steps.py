@@ -3,6 +3,7 @@ import stat
 
 import pytest
 
+from boxship.errors import InvalidArgumentError
 from boxship.kernel import KernelError, abi
 from boxship.runtime.cgroupfs import MountCgroups
 from boxship.runtime.cgroups import CgroupMount
@@ -34,7 +35,9 @@ def test_a_file_is_masked_with_the_hosts_null_device(context):
     context.kernel.modes[100] = stat.S_IFREG
     Mask("/proc/kcore").execute(context)
     assert context.kernel.calls[1] == f"open_tree({abi.AT_FDCWD}, '/dev/null', 1)"
-    assert context.kernel.calls[2] == "move_mount(101, 100)"
+    # Read-only: a root without user namespace could change the mode of the host's node.
+    assert context.kernel.calls[2] == f"mount_setattr(101, set_={abi.MOUNT_ATTR_RDONLY})"
+    assert context.kernel.calls[3] == "move_mount(101, 100)"
 
 
 def test_a_directory_is_masked_with_an_empty_one(context):
@@ -81,7 +84,37 @@ def test_descriptors_are_closed_when_a_mount_fails(context):
     context.kernel.failures["move_mount"] = errno.EBUSY
     with pytest.raises(KernelError):
         MountFilesystem("proc", "proc", "/proc", MountOptions()).execute(context)
-    assert context.kernel.names().count("close") == 3
+    # The look at the mount point, the mount point, the file system's context, and the tree.
+    assert context.kernel.names().count("close") == 4
+
+
+def test_proc_is_not_mounted_where_a_link_leads(context):
+    context.kernel.modes[100] = stat.S_IFLNK
+    with pytest.raises(InvalidArgumentError, match="ordinary directory"):
+        MountFilesystem("proc", "proc", "/proc", MountOptions()).execute(context)
+    assert "move_mount" not in context.kernel.names()
+
+
+def test_nothing_is_mounted_over_the_root_itself(context):
+    context.kernel.identities = {5: (1, 2), 100: (1, 2)}
+    with pytest.raises(InvalidArgumentError, match="it is the container's root"):
+        AttachTree(0, "/source", "/link").execute(context)
+    assert "move_mount" not in context.kernel.names()
+
+
+def test_nothing_is_mounted_inside_proc_but_what_is_known(context):
+    context.kernel.modes[7] = stat.S_IFREG
+    context.kernel.identities = {100: (9, 1), 101: (9, 2)}
+    context.proc = 9
+    AttachTree(0, "/lxcfs/meminfo", "/proc/meminfo").execute(context)
+    with pytest.raises(InvalidArgumentError, match="inside /proc"):
+        AttachTree(0, "/source", "/proc/self/attr").execute(context)
+
+
+def test_the_hosts_processes_do_not_stand_in_for_a_containers(context):
+    context.kernel.failures["fscreate"] = errno.EPERM
+    with pytest.raises(KernelError):
+        MountFilesystem("proc", "proc", "/proc", MountOptions(), copyable=False).execute(context)
 
 
 def test_pivot_detaches_the_old_root(context):
