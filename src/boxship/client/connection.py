@@ -281,9 +281,7 @@ def _open(address: str, tls: "Tls | None") -> "_socket.socket | socket.socket":
     scheme, _, rest = address.partition("://")
     try:
         if scheme == "unix":
-            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            sock.connect(rest)
-            return sock
+            return _open_unix(rest)
         if scheme in ("tcp", "http", "https"):
             return _open_tcp(rest.rstrip("/"), tls)
     except OSError as error:
@@ -293,6 +291,16 @@ def _open(address: str, tls: "Tls | None") -> "_socket.socket | socket.socket":
     raise InvalidArgumentError(
         f"cannot connect to {address!r}", hint="use unix:///path or tcp://host:port"
     )
+
+
+def _open_unix(path: str) -> "_socket.socket":
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _open_tcp(rest: str, tls: "Tls | None") -> "socket.socket":
