@@ -57,9 +57,11 @@ async def _serve(config: DaemonConfig) -> None:
 def _make_directories(paths: Paths) -> None:
     """Both trees, for nobody but us to look into.
 
-    0711 on the data root: containers' ids must be able to pass through to their snapshots.
+    Nobody at all gets into the data root: what a container's root makes set-user-id is so for the
+    host too (CVE-2021-41091), and the database holds environments. Containers get their files by
+    descriptor. The run-time directory holds the socket, which a group may use.
     """
-    for path, mode in ((paths.data_root, 0o711), (paths.exec_root, 0o711)):
+    for path, mode in ((paths.data_root, 0o700), (paths.exec_root, 0o711)):
         try:
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(mode)

@@ -52,7 +52,9 @@ class VolumeService:
         self._records = Records(database, "volumes")
         self._root = root
         self._clock = clock
-        root.mkdir(parents=True, exist_ok=True, mode=0o701)
+        root.mkdir(parents=True, exist_ok=True)
+        # As for snapshots: what a container makes set-user-id must not be at hand.
+        root.chmod(0o700)
         self._trash = Trash(root / _TRASH)
         self._users: dict[str, set[str]] = {}
 

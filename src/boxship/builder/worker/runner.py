@@ -89,7 +89,7 @@ class ContainerRunner:
         undo: AsyncExitStack,
     ) -> int:
         bundle = self._paths.bundle(request.id)
-        bundle.mkdir(parents=True, mode=0o711)
+        bundle.mkdir(parents=True, mode=0o700)
         undo.callback(delete_tree, bundle)
         endpoint = self._reserve(request, undo)
         self._write_files(request, endpoint, bundle)

@@ -44,6 +44,9 @@ class SnapshotStore:
 
     def __init__(self, root: Path) -> None:
         self.root = _check_root(root)
+        # Set-user-id programs of images are so for the host too: only we get at them here.
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)
         self._active = root / "active"
         self._trash = Trash(root / "trash")
         self._layers = LayerDirectory(root, self._trash)
