@@ -114,7 +114,9 @@ def _open_image(mountpoint: Path, layers: Sequence[Path]) -> int:
     common = os.path.commonpath(layers)
     os.chdir(common)
     lower = ":".join(_escaped(os.path.relpath(layer, common)) for layer in layers)
-    mount("overlay", str(mountpoint), "overlay", abi.MS_RDONLY, f"lowerdir={lower}")
+    # Layers mark what they hide by user attributes: see storage.snapshots.store.
+    options = f"lowerdir={lower},userxattr"
+    mount("overlay", str(mountpoint), "overlay", abi.MS_RDONLY, options)
     return os.open(mountpoint, flags)
 
 
@@ -156,7 +158,7 @@ class _Copy:
         elif stat.S_ISLNK(facts.st_mode):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
             _copy_ownership(name, target, facts)
-        elif not stat.S_ISSOCK(facts.st_mode):
+        elif not stat.S_ISSOCK(facts.st_mode) and not _is_whiteout(facts):
             os.mknod(name, facts.st_mode, facts.st_rdev, dir_fd=target)
             _copy_ownership(name, target, facts)
             os.chmod(name, stat.S_IMODE(facts.st_mode), dir_fd=target)
@@ -172,6 +174,11 @@ class _Copy:
                 os.close(above)
         finally:
             os.close(below)
+
+
+def _is_whiteout(facts: os.stat_result) -> bool:
+    """A mark of overlayfs (a device 0:0), which a single layer shows as it is."""
+    return stat.S_ISCHR(facts.st_mode) and facts.st_rdev == 0
 
 
 def _copy_file(name: str, source: int, target: int, facts: os.stat_result) -> None:
@@ -203,5 +210,5 @@ def _copy_ownership(name: str, target: int, facts: os.stat_result) -> None:
 def _copy_attributes(source: int, target: int) -> None:
     for name in os.listxattr(source):
         # What overlayfs keeps for itself means nothing elsewhere.
-        if not name.startswith("trusted.overlay."):
+        if not name.startswith(("trusted.overlay.", "user.overlay.")):
             os.setxattr(target, name, os.getxattr(source, name))

@@ -193,3 +193,28 @@ def test_links_of_the_image_do_not_lead_to_the_host(service: VolumeService, tmp_
     target = Path(service.create("nothing").mountpoint)
     assert not asyncio.run(service.populate("nothing", [layer], "/nowhere"))
     assert _names(target) == []
+
+
+def test_what_an_upper_layer_hides_is_not_copied(service: VolumeService, tmp_path: Path) -> None:
+    lower, upper = tmp_path / "lower", tmp_path / "upper"
+    (lower / "data/replaced").mkdir(parents=True)
+    (lower / "data/replaced/secret").write_text("deleted from the image")
+    (upper / "data/replaced").mkdir(parents=True)
+    (upper / "data/replaced/new").touch()
+    os.setxattr(upper / "data/replaced", "user.overlay.opaque", b"y")
+    volume = service.create("opaque")
+    assert asyncio.run(service.populate("opaque", [upper, lower], "/data"))
+    copy = Path(volume.mountpoint) / "replaced"
+    assert _names(copy) == ["new"]
+    assert os.listxattr(copy) == []
+
+
+def test_marks_of_the_overlay_stay_behind(service: VolumeService, tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    (layer / "data/directory").mkdir(parents=True)
+    os.setxattr(layer / "data/directory", "user.overlay.opaque", b"y")
+    os.mknod(layer / "data/gone", stat.S_IFCHR)
+    volume = service.create("single")
+    assert asyncio.run(service.populate("single", [layer], "/data"))
+    assert _names(Path(volume.mountpoint)) == ["directory"]
+    assert os.listxattr(Path(volume.mountpoint) / "directory") == []
