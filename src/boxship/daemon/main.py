@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import sys
@@ -49,6 +50,8 @@ async def _serve(config: DaemonConfig) -> None:
         for host in config.hosts:
             await server.listen(host)
             log.info(f"listening on {host}")
+        # What was made so far stays for ever: the collector need not look at it again and again.
+        gc.freeze()
         _say_ready(config.ready_fd)
         await stopping.wait()
         log.info("stopping; containers go on")
