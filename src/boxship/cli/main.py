@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from boxship.cli.command import Command
     from boxship.cli.flags import Parsed
 
+EXIT_FAILURE = 1
+# Docker's: a flag it cannot read, and a container that it could not make or run.
 EXIT_USAGE = 125
+_RUNNING = ("run", "create", "exec", "container run", "container create", "container exec")
 
 GLOBAL_FLAGS = (
     Flag("config", "text", "Location of client config files"),
@@ -47,7 +50,7 @@ def run(words: "list[str]") -> int:
         return _run(words)
     except UsageError as error:
         sys.stderr.write(f"boxship: {error}\n")
-        return EXIT_USAGE
+        return EXIT_FAILURE
     except BoxshipError as error:
         sys.stdout.flush()
         sys.stderr.write(f"boxship: {error}\n")
@@ -79,20 +82,23 @@ def _run(words: "list[str]") -> int:
 
 
 def _dispatch(command: "Command", options: "Parsed", words: "list[str]") -> int:
+    code = EXIT_USAGE
     try:
         if command.raw:
             words = ["--", *words]
         parsed = parse(command.flags, words, interspersed=command.interspersed)
+        code = EXIT_FAILURE
         if parsed.flag("help"):
             sys.stdout.write(command.help())
             return 0
         command.check(parsed)
+        code = EXIT_USAGE if command.name in _RUNNING else EXIT_FAILURE
         app = App(options.text("host"), _tls(options), debug=options.flag("debug"))
         return command.action(app, parsed)
     except UsageError as error:
         hint = f"See 'boxship {command.name} --help'."
         sys.stderr.write(f"boxship: {error}\n{hint}\n")
-        return EXIT_USAGE if command.name in ("run", "create", "exec") else 1
+        return code
 
 
 def _tls(options: "Parsed") -> "Tls | None":

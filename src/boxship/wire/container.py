@@ -421,6 +421,8 @@ class ExecCreateRequest(msgspec.Struct, rename="pascal"):
     attach_stdout: bool = False
     attach_stderr: bool = False
     detach_keys: str = ""
+    # Go reads names whatever their case, and docker-py sends this one so.
+    detach_keys_too: str = field(default="", name="detachKeys")
     detach: bool = False
     console_size: list[int] | None = None
 

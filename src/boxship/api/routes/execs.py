@@ -48,7 +48,7 @@ class ExecRoutes:
                 attach_stdin=body.attach_stdin,
                 attach_stdout=body.attach_stdout,
                 attach_stderr=body.attach_stderr,
-                detach_keys=body.detach_keys,
+                detach_keys=body.detach_keys or body.detach_keys_too,
             ),
         )
         return json_response(wire.IdResponse(exec_id), 201)

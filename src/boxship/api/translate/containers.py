@@ -239,10 +239,17 @@ def endpoints(container: Container) -> dict[str, EndpointSettings]:
     """The connections made, or those asked for while the container does not run."""
     made = {name: _endpoint(value) for name, value in container.endpoints.items()}
     for name, request in container.host.networks.items():
-        if name not in made:
-            made[name] = EndpointSettings(
-                aliases=_list(request.aliases), links=_list(request.links), mac_address=""
-            )
+        settings = made.setdefault(
+            name,
+            EndpointSettings(
+                aliases=_list(request.aliases),
+                links=_list(request.links),
+                mac_address=request.mac_address,
+            ),
+        )
+        settings.driver_opts = dict(request.driver_options) or None
+        if request.ipv4_address or request.ipv6_address:
+            settings.ipam_config = EndpointIpam(request.ipv4_address, request.ipv6_address)
     mode = _network_mode(container.host)
     if not made and not mode.startswith("container:"):
         made[mode] = EndpointSettings()

@@ -85,7 +85,7 @@ def _from_stdin(file: str) -> "tuple[Iterable[bytes], str]":
 
     empty = tempfile.TemporaryDirectory(prefix="boxship-context-")
     with empty:
-        return list(pack(Path(empty.name), _OUTSIDE, {_OUTSIDE: text})), _OUTSIDE
+        return iter(list(pack(Path(empty.name), _OUTSIDE, {_OUTSIDE: text}))), _OUTSIDE
 
 
 def _chunks(head: bytes) -> "Iterable[bytes]":

@@ -4,7 +4,7 @@ import json
 
 from boxship.cli.command import Command
 from boxship.cli.flags import Flag, Parsed, UsageError
-from boxship.errors import NotFoundError
+from boxship.errors import InvalidArgumentError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ def _find(app: "App", name: str, kinds: "tuple[str, ...]", *, size: bool) -> "An
             return app.call("GET", _PATHS[kind].format(name), query)
         except NotFoundError:
             continue
+        except InvalidArgumentError as error:
+            # The name of a container or volume may be no name of an image.
+            if len(kinds) > 1 and "invalid reference format" in error.message:
+                continue
+            raise
     return None
 
 

@@ -16,7 +16,12 @@ def remove(app: "App", parsed: Parsed) -> int:
         "v": parsed.flag("volumes"),
         "link": parsed.flag("link"),
     }
-    return each(app, parsed.args, lambda name: app.call("DELETE", f"/containers/{name}", query))
+    return each(
+        app,
+        parsed.args,
+        lambda name: app.call("DELETE", f"/containers/{name}", query),
+        missing_ok=parsed.flag("force"),
+    )
 
 
 COMMAND = Command(

@@ -8,16 +8,20 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, object]
 
+# As Docker's tabwriter: at least ten characters a column, three of them blank after the longest.
 _GAP = 3
+_LEAST = 10
 
 
 def table(headers: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> str:
-    """Left-aligned columns, three spaces apart, the last one unpadded."""
+    """Left-aligned columns, the last one unpadded."""
     lines = [list(headers), *(list(row) for row in rows)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(headers))]
+    widths = [
+        max(_LEAST, _GAP + max(len(line[index]) for line in lines)) for index in range(len(headers))
+    ]
     return "".join(
         "".join(
-            cell if index == len(line) - 1 else f"{cell:<{widths[index] + _GAP}}"
+            cell if index == len(line) - 1 else f"{cell:<{widths[index]}}"
             for index, cell in enumerate(line)
         ).rstrip()
         + "\n"

@@ -171,7 +171,15 @@ def _follow(value: "Any", fields: "Sequence[str]") -> "Any":
     for field in fields:
         if not isinstance(value, dict):
             raise UsageError(f"template: can't evaluate field {field} in {show(value)}")
-        if field not in value:
-            raise UsageError(f"template: can't evaluate field {field}: it has no such field")
-        value = value[field]
+        value = value[_key(value, field)]
     return value
+
+
+def _key(value: "dict[str, Any]", field: str) -> str:
+    """The field's name in the document: Docker's templates know the Go name too (`.ID` of `Id`)."""
+    if field in value:
+        return field
+    for name in value:
+        if name.lower() == field.lower():
+            return name
+    raise UsageError(f"template: can't evaluate field {field}: it has no such field")

@@ -43,7 +43,8 @@ def _publications(item: str) -> "list[tuple[str, dict[str, str]]]":
         address, _, host = head.rpartition(":")
         address = address.strip("[]")
     inner = _range(container, item)
-    if not host:
+    if host in ("", "0"):
+        # The engine chooses.
         return [(f"{port}/{protocol}", _binding(address, "")) for port in inner]
     outer = _range(host, item)
     if len(inner) == 1 and len(outer) > 1:

@@ -39,9 +39,8 @@ async def container_exited(context: Context, entry: Entry, ended: Exit) -> None:
         elif entry.container.host.auto_remove:
             await remove_stopped(context, entry, volumes=True)
             return
-    entry.tell("next-exit")
-    if not again:
-        entry.tell("not-running")
+    # As with Docker, who waits for the end is told of it even if a restart follows.
+    entry.tell("next-exit", "not-running")
 
 
 def _again(entry: Entry, ended: Exit) -> bool:

@@ -1,5 +1,6 @@
 """kill: send a signal to a container's process."""
 
+import asyncio
 import signal as signals
 
 import msgspec
@@ -9,9 +10,14 @@ from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.errors import ConflictError, NotFoundError
 
+_PATIENCE = 10.0
+"""Seconds that SIGKILL is given before the answer."""
+
 
 async def kill(context: Context, entry: Entry, signal: str = "") -> None:
     """Send a signal; SIGKILL and the container's stop signal also end its restart policy.
+
+    After SIGKILL the end is waited for: clients remove or inspect the container right after.
 
     Raises:
         ConflictError: it does not run.
@@ -23,9 +29,15 @@ async def kill(context: Context, entry: Entry, signal: str = "") -> None:
         raise not_running(entry, f"cannot kill container: {container.id}: ")
     if number in (signals.SIGKILL, stop_signal(entry)):
         mark_stopped(context, entry)
+    if number != signals.SIGKILL:
+        await deliver(context, entry, number)
+        return
+    ended = entry.watch("next-exit")
     await deliver(context, entry, number)
-    if container.state.status == "paused" and number == signals.SIGKILL:
+    if container.state.status == "paused":
         await context.supervisor.resume(container.id)
+    await asyncio.wait((ended,), timeout=_PATIENCE)
+    ended.cancel()
 
 
 async def deliver(context: Context, entry: Entry, number: int) -> None:
