@@ -22,7 +22,8 @@ from memory import cpu, pss
 from boxship.model.mount import Mount
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.generate import SpecOptions, generate_spec
-from boxship.runtime.supervisor import CreateRequest, ExecRequest, LogTarget, Supervisor
+from boxship.runtime.keeper.messages import LogTarget
+from boxship.runtime.supervisor import CreateRequest, ExecRequest, Supervisor
 
 _CGROUP = f"/boxship-bench-keeper-{os.getpid()}"
 _USER_BASE = 1_000_000_000

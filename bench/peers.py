@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from disk import own_disk
 from memory import processes
 
 IMAGE = "busybox:latest"
@@ -122,12 +123,18 @@ class Engines:
             except PeerError as reason:
                 note(f"not measured: {reason}")
 
+    def _base(self, stack: ExitStack, name: str) -> Path:
+        """An engine's directory, on a file system of its own where that can be."""
+        base = self.work / name
+        if reason := own_disk(stack, base):
+            note(f"{name} shares a file system with the others: {reason}")
+        return base
+
     def _start_boxship(self, stack: ExitStack) -> None:
         prefix = stack.enter_context(network_namespace(f"bench-boxship-{os.getpid()}"))
         tool = own_tool("boxship")
         client = [tool, "-H", f"unix://{self.boxship_socket}"]
-        base = self.work / "boxship"
-        base.mkdir()
+        base = self._base(stack, "boxship")
         flags = ["--data-root", str(base / "data"), "--exec-root", str(base)]
         argv = [*prefix, tool, "daemon", *flags]
         stack.callback(_end_strays, base)
@@ -140,8 +147,7 @@ class Engines:
         if shutil.which("dockerd") is None:
             raise PeerError("dockerd is not installed")
         prefix = stack.enter_context(network_namespace(f"bench-docker-{os.getpid()}"))
-        base = self.work / "docker"
-        base.mkdir()
+        base = self._base(stack, "docker")
         client = ["/usr/bin/docker", "-H", f"unix://{self.docker_socket}"]
         argv = [*prefix, "dockerd", "--data-root", str(base / "data")]
         argv += ["--exec-root", str(base / "exec"), "--pidfile", str(base / "pid")]
@@ -156,7 +162,7 @@ class Engines:
         if shutil.which("podman") is None:
             raise PeerError("podman is not installed")
         prefix = stack.enter_context(network_namespace(f"bench-podman-{os.getpid()}"))
-        base = self.work / "podman"
+        base = self._base(stack, "podman")
         stack.callback(_end_strays, base)
         storage = ["--root", str(base / "data"), "--runroot", str(base / "run")]
         _spare_hugetlb(stack, self.work / "hugetlb")
