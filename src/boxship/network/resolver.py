@@ -18,7 +18,11 @@ from boxship.network.forwarder import Forwarder
 
 _LARGEST = 65535
 _BURST = 32
+# For one query over TCP and its answer: a container must not keep our descriptors.
 _IDLE = 10.0
+_MAX_STREAMS = 32
+# Of the forwarder's 512: one container must not leave the others without names.
+_MAX_ASKED = 64
 _RULES = """
 add table ip boxship_dns
 add chain ip boxship_dns output {{ type nat hook output priority -100; policy accept; }}
@@ -48,6 +52,8 @@ class Resolver:
         self._servers = servers
         self._datagrams: socket.socket | None = None
         self._streams: asyncio.Server | None = None
+        self._open = 0
+        self._asked = 0
 
     async def start(self, namespace: int) -> None:
         """Open the sockets in the namespace and lead port 53 to them.
@@ -105,7 +111,13 @@ class Resolver:
         self._send(await self._ask(query, stream=False), sender)
 
     async def _ask(self, query: bytes, *, stream: bool) -> bytes:
-        response = await self._forwarder.ask(query, self._servers(), stream=stream)
+        if self._asked >= _MAX_ASKED:
+            return failure_reply(query)
+        self._asked += 1
+        try:
+            response = await self._forwarder.ask(query, self._servers(), stream=stream)
+        finally:
+            self._asked -= 1
         return response if response is not None else failure_reply(query)
 
     def _send(self, reply: bytes, sender: tuple[str, int]) -> None:
@@ -119,17 +131,27 @@ class Resolver:
     async def _serve_stream(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        self._open += 1
         try:
-            while True:
+            while self._open <= _MAX_STREAMS:
                 async with asyncio.timeout(_IDLE):
-                    size = int.from_bytes(await reader.readexactly(2), "big")
-                    query = await reader.readexactly(size)
-                reply = self._answers.answer(query)
-                if reply is None:
-                    reply = await self._ask(query, stream=True)
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
+                    await self._serve_query(reader, writer)
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError) as failure:
             debug(f"resolver: stream ends: {failure!r}")
         finally:
+            self._open -= 1
+            if writer.transport.get_write_buffer_size():
+                # What a client does not read would be waited for.
+                writer.transport.abort()
             writer.close()
+
+    async def _serve_query(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        query = await reader.readexactly(size)
+        reply = self._answers.answer(query)
+        if reply is None:
+            reply = await self._ask(query, stream=True)
+        writer.write(len(reply).to_bytes(2, "big") + reply)
+        await writer.drain()
