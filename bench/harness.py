@@ -123,6 +123,6 @@ def _print(group: str, rows: Sequence[dict[str, Any]]) -> None:
         if row["quartiles"]:
             low, high = row["quartiles"]
             line += f"  (quartiles {low:.1f} to {high:.1f})"
-        if ours:
+        if ours > 0:
             line += f"  {row['value'] / ours:7.1f} x"
         sys.stdout.write(line + "\n")
