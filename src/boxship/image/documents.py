@@ -98,7 +98,7 @@ def _decode(data: bytes, kind: type[_T], what: str) -> _T:
 def _plain(data: bytes, what: str) -> Any:
     try:
         return _without_nulls(msgspec.json.decode(data))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidArgumentError(f"{what} cannot be read: {error}") from error
 
 

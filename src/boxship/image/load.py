@@ -216,7 +216,7 @@ def _docker_entries(archive: _Archive) -> tuple[_DockerImage, ...]:
     data = archive.documents.get("manifest.json", b"[]")
     try:
         return msgspec.json.decode(data, type=tuple[_DockerImage, ...])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidArgumentError(f"{_WHAT}: manifest.json cannot be read: {error}") from error
 
 

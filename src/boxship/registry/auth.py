@@ -127,7 +127,7 @@ class TokenSource:
             raise response_error(status, body, request.describe())
         try:
             token = msgspec.json.decode(body, type=Token)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UnreachableError(f"{request.describe()}: answer is no token: {error}") from error
         if not token.value:
             raise UnreachableError(f"{request.describe()}: answer holds no token")

@@ -118,7 +118,7 @@ def push_error(error: ResponseError) -> BoxshipError:
 def _first(body: bytes) -> _Item | None:
     try:
         document = msgspec.json.decode(body, type=_Document)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     if document.errors:
         return document.errors[0]

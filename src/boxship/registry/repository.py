@@ -334,7 +334,7 @@ class _Typed(msgspec.Struct, frozen=True, rename="camel"):
 def _media_type(header: str, data: bytes, ref: Reference) -> str:
     try:
         typed = msgspec.json.decode(data, type=_Typed)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise VerificationError(
             f"manifest {ref.familiar()} is no JSON document: {error}"
         ) from error
