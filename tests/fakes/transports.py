@@ -34,6 +34,7 @@ class FakeTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.reading = True
+        self.changed.set()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return {"socket": None}.get(name, default)
@@ -46,6 +47,13 @@ class FakeTransport(asyncio.Transport):
                 self.changed.clear()
                 await self.changed.wait()
         return bytes(self.written)
+
+    async def until_reading(self) -> None:
+        """Returns once the protocol wants more input."""
+        async with asyncio.timeout(5):
+            while not self.reading:
+                self.changed.clear()
+                await self.changed.wait()
 
     async def until_closed(self) -> bytes:
         """Everything written before the protocol closed the connection."""

@@ -141,8 +141,7 @@ async def test_an_upload_is_taken_no_faster_than_it_is_read() -> None:
     connection.data_received(b"x" * ((1 << 20) + 1))
     assert not transport.reading
     gate.set()
-    while not transport.reading:
-        await asyncio.sleep(0)
+    await transport.until_reading()
     connection.data_received(b"x" * 9)
     await transport.until(str(size).encode())
 
