@@ -109,12 +109,15 @@ async def _drain(session: Session, duplex: Duplex) -> None:
             await duplex.write(data)
 
 
-async def stream_messages(request: Request, work: Callable[[Messages], Awaitable[None]]) -> None:
+async def stream_messages(
+    request: Request, work: Callable[[Messages], Awaitable[None]], *, eager: bool = False
+) -> None:
     """Run `work`, sending each message it gives as a line of JSON.
 
     The head goes out with the first message, so that a failure before it is an ordinary error
     answer; a failure after it becomes the stream's last message, as Docker clients expect.
-    `work` may call its sink from any thread.
+    `work` may call its sink from any thread. With `eager` the head goes out at once, for clients
+    that look for failures in the stream only.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[StreamMessage | None] = asyncio.Queue()
@@ -136,6 +139,8 @@ async def stream_messages(request: Request, work: Callable[[Messages], Awaitable
     task = loop.create_task(run())
     stream: Stream | None = None
     try:
+        if eager:
+            stream = await request.stream()
         while (message := await queue.get()) is not None:
             stream = stream or await request.stream()
             await stream.write(msgspec.json.encode(message) + b"\r\n")

@@ -108,7 +108,7 @@ class ImageRoutes:
                     ),
                 )
 
-        await stream_messages(request, work)
+        await stream_messages(request, work, eager=True)
 
     async def save(self, request: Request) -> None:
         one = request.params.get("name")

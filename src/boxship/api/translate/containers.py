@@ -244,9 +244,9 @@ def endpoints(container: Container) -> dict[str, EndpointSettings]:
             EndpointSettings(
                 aliases=_list(request.aliases),
                 links=_list(request.links),
-                mac_address=request.mac_address,
             ),
         )
+        settings.mac_address = settings.mac_address or request.mac_address
         settings.driver_opts = dict(request.driver_options) or None
         if request.ipv4_address or request.ipv6_address:
             settings.ipam_config = EndpointIpam(request.ipv4_address, request.ipv6_address)
