@@ -5,7 +5,7 @@ The keeper's word counts for processes, the records' for everything else. What i
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +34,7 @@ LOST = 255
 async def recover(context: Context) -> None:
     """Adopt, settle, sweep; then start again what its policy wants running."""
     known = {status.container_id: status for status in await context.supervisor.statuses()}
+    await _discard_unborn(context, known)
     # Running ones first: what they hold must not be given to one that is restarted meanwhile.
     entries = sorted(context.store, key=lambda entry: not _lives(known.get(entry.id)))
     for entry in entries:
@@ -48,6 +49,16 @@ async def recover(context: Context) -> None:
     for entry in entries:
         if _wants_to_run(entry):
             log.create_task(_revive(context, entry), f"revive {entry.id[:12]}")
+
+
+async def _discard_unborn(context: Context, known: Container[str]) -> None:
+    """Remove what is left of processes that were being made when keeper and daemon died."""
+    for bundle in context.paths.bundle("x").parent.glob("*/"):
+        if bundle.name in known:
+            continue
+        if (bundle / "config.json").exists():
+            await context.supervisor.discard(bundle.name, str(bundle))
+        delete_tree(bundle)
 
 
 def _lives(status: Status | None) -> bool:

@@ -5,6 +5,7 @@ forks with CLONE_PARENT, so what it makes is the keeper's child. It ends when th
 may be killed and replaced at any time.
 """
 
+import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
 import _socket
 import gc
 import json
@@ -146,6 +147,8 @@ def main() -> "NoReturn":
     kernel.set_name("boxship-launch")
     # Nobody may look into the process that is about to stand in a container's namespaces.
     kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+    # However it ends: whom a stopped or hanging launcher makes for a dead keeper, nobody watches.
+    kernel.prctl(abi.PR_SET_PDEATHSIG, _signal.SIGKILL)
     _undo_keeper_privileges(kernel, nofile, oom_score)
     os.set_inheritable(SOCKET, False)
     sock = _socket.socket(fileno=SOCKET)

@@ -236,6 +236,10 @@ class Host:
             **options,
         )
 
+    @staticmethod
+    def until(condition: Callable[[], Any], what: str) -> Any:
+        return until(condition, what)
+
     # -- requests
 
     def open(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
@@ -252,8 +256,12 @@ class Host:
             headers["Content-Type"] = "application/json"
         elif body is not None:
             headers["Content-Type"] = "application/x-tar"
-        connection.request(method, _target(path, query), body, headers)
-        response = connection.getresponse()
+        try:
+            connection.request(method, _target(path, query), body, headers)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
         if response.status >= 400:
             text = response.read().decode()
             connection.close()
@@ -374,18 +382,25 @@ class Host:
 
     def close(self) -> None:
         """Kill whatever is left, and remove every trace."""
-        for process in self.census.processes():
-            if process.pid != os.getpid():
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGCONT)
-                    os.kill(process.pid, signal.SIGKILL)
+        until(lambda: not self._kill_all(), "the host's processes end")
         if self.daemon is not None:
             self.daemon.wait()
-        until(lambda: not self.census.processes(), "the host's processes end")
         for hierarchy in [_CGROUPS, *_CGROUPS.glob("*/")]:
             _remove_groups(hierarchy / self.group.lstrip("/"))
         os.close(self.network)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _kill_all(self) -> int:
+        """Again and again, as one may have started another meanwhile."""
+        processes = self.census.processes()
+        for process in processes:
+            _kill(process.pid)
+        return len(processes)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _remove_groups(top: Path) -> None:

@@ -147,7 +147,7 @@ def test_containers_go_on(host: Any, network: str, roles: tuple[str, ...]) -> No
     host.post("/containers/gate/stop", t=0)
     assert host.state("gate")["ExitCode"] == 137
     host.remove(web)
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         host.fetch(PORT)
     again = host.run(
         *("nc", "-ll", "-p", "80", "-e", "echo", "again"),

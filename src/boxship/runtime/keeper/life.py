@@ -13,7 +13,6 @@ from boxship.runtime.keeper.container import Container
 from boxship.runtime.keeper.creation import Parents
 from boxship.runtime.keeper.link import Reply
 from boxship.runtime.keeper.process import Process
-from boxship.runtime.keeper.records import Record
 from boxship.runtime.keeper.table import Table
 
 
@@ -38,9 +37,6 @@ class Life:
             self._table.add(result)
             self._table.deposit(result, [])
             reply.done(result.description.pid)
-            # Afterwards, because nobody waits for it: only together do the daemon and this keeper
-            # need it, and until then the daemon has the deposit.
-            self._table.records.write(Record(result.description, None))
 
         try:
             creation.create(self._parents, request, born)

@@ -47,6 +47,9 @@ class KeeperKernel(exits.ExitSource, Protocol):
 class Owner(Protocol):
     """Who is told what becomes of a process."""
 
+    def process_started(self, process: "Process") -> None:
+        """It executes its program; whoever asked for it was told."""
+
     def process_exited(self, process: "Process") -> None:
         """The process is reaped; its control group still is as it left it."""
 
@@ -338,6 +341,8 @@ class Process:
             if self.failure is None:
                 self.state = RUNNING
             self._answer()
+            if self.failure is None:
+                self._context.owner.process_started(self)
         elif self.failure is None and self.state == CREATED:
             self.failure = StartFailedError("other", f"{self._name()} ended before it was started")
 

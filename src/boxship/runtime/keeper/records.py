@@ -1,7 +1,8 @@
 """What must be known of a container when neither keeper nor daemon can be asked any more.
 
 One small file a container, replaced atomically: who it is while it runs, how it ended afterwards.
-An exit is on record before anybody is told of it.
+An exit is on record before anybody is told of it. A container that was not started has no record:
+it ends by itself, or is discarded by its bundle, when nobody is left to start it.
 """
 # pathlib alone would cost the keeper half a megabyte.
 # ruff: noqa: PTH103, PTH105, PTH108, PTH123, PTH208

@@ -84,6 +84,12 @@ class Table:
 
     # -- what processes report
 
+    def process_started(self, process: Process) -> None:
+        # After the answer, because nobody waits for it: only when daemon and keeper die together
+        # is it needed, and until then the daemon has the deposit.
+        if process.description.key.exec_id is None:
+            self.records.write(Record(process.description, None))
+
     def process_exited(self, process: Process) -> None:
         key = process.description.key
         container = self.containers.get(key.container_id)
