@@ -195,7 +195,7 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         hosts=tuple(one("host", (default_host,), "hosts")),
         pidfile=Path(one("pidfile", exec_root / "boxship.pid")).absolute(),
         runtimes=_runtimes(flags.add_runtime or (), document),
-        default_runtime=one("default_runtime", "boxship"),
+        default_runtime=_default_runtime(one("default_runtime", "boxship")),
         insecure_registries=tuple(one("insecure_registry", (), "insecure_registries")),
         registry_mirrors=tuple(one("registry_mirror", (), "registry_mirrors")),
         bip=_bip(one("bip", "")),
@@ -213,6 +213,14 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         tls_key=one("tlskey", ""),
         ready_fd=flags.ready_fd,
     )
+
+
+def _default_runtime(name: str) -> str:
+    if name != "boxship":
+        raise UnsupportedError(
+            f"default runtime {name!r} is not supported: containers run by the built-in one"
+        )
+    return name
 
 
 def _runtimes(items: list[str] | tuple[str, ...], document: DaemonFile) -> dict[str, str]:

@@ -38,7 +38,7 @@ def _own_network() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def host() -> Iterator[None]:
     """Move this thread into a fresh network namespace with loopback up."""
     before = _own_network()
@@ -206,7 +206,7 @@ async def _ended(pidfd: int) -> None:
         os.close(pidfd)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def paths(host: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paths]:
     root = tmp_path_factory.mktemp("engine")
     yield Paths(root / "data", root / "exec")

@@ -22,7 +22,8 @@ CONFIG = ContainerConfig("image")
 
 def test_a_plain_request_passes_without_warnings() -> None:
     assert check(CONFIG, HostConfig(), SETTINGS) == []
-    assert check(CONFIG, HostConfig(runtime="crun"), SETTINGS) == []
+    with pytest.raises(UnsupportedError, match="runtime 'crun' is configured"):
+        check(CONFIG, HostConfig(runtime="crun"), SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,15 @@ def _check_config(config: ContainerConfig) -> None:
 
 
 def _check_runtime(runtime: str, settings: EngineSettings) -> None:
-    if runtime not in (*_BUILT_IN, settings.default_runtime, *settings.runtimes):
-        raise InvalidArgumentError(f"unknown or invalid runtime name: {runtime}")
+    if runtime in _BUILT_IN:
+        return
+    if runtime in settings.runtimes:
+        raise UnsupportedError(
+            f"runtime {runtime!r} is configured, but running containers by an external runtime"
+            " is not supported by this engine yet",
+            hint="leave --runtime out",
+        )
+    raise InvalidArgumentError(f"unknown or invalid runtime name: {runtime}")
 
 
 def _check_modes(config: ContainerConfig, host: HostConfig, modes: Modes) -> None:
