@@ -139,7 +139,8 @@ def test_a_restart_that_fails_ends_the_policy(scenario: Run) -> None:
         container = await bench.start(restart=RestartPolicy("on-failure"))
         bench.supervisor.failures["start"] = StartFailedError("not_found", "gone")
         bench.supervisor.end(container.id, 1)
-        await bench.engine.containers.wait(container.id)
+        while bench.engine.containers.inspect(container.id).state.running:
+            await bench.engine.containers.wait(container.id)
         state = bench.engine.containers.inspect(container.id).state
         assert (state.status, state.error) == ("exited", "gone")
 
