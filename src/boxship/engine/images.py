@@ -59,8 +59,9 @@ class ImageFacade:
     def list(self, filters: Filters, *, all: bool = False) -> tuple[Image, ...]:  # noqa: A002 - intermediate images are not kept
         check_filters(filters, _FILTERS)
         limit = older_than(filters, self._context.clock())
+        patterns = filters.get("reference", ())
         return tuple(
-            image
+            _named_by(image, patterns) if patterns else image
             for image in self._images.list()
             if self._passes(image, filters) and (limit is None or created_at(image) < limit)
         )
@@ -140,11 +141,19 @@ class ImageFacade:
         return has_labels(image.config.config.labels, filters)
 
 
+def _named_by(image: Image, patterns: Sequence[str]) -> Image:
+    """The image under those of its names that fit, as Docker lists it."""
+    tags = tuple(tag for tag in image.tags if any(_names(tag, one) for one in patterns))
+    return msgspec.structs.replace(image, tags=tags)
+
+
 def _matches(image: Image, pattern: str) -> bool:
-    """Whether a name of the image fits a pattern (`debian*`, `*:latest`, `user/*`)."""
-    return any(
-        _fits(candidate, pattern) for tag in image.tags for candidate in (tag, _repository(tag))
-    )
+    return any(_names(tag, pattern) for tag in image.tags)
+
+
+def _names(tag: str, pattern: str) -> bool:
+    """Whether a name fits a pattern (`debian*`, `*:latest`, `user/*`)."""
+    return _fits(tag, pattern) or _fits(_repository(tag), pattern)
 
 
 def _fits(name: str, pattern: str) -> bool:
