@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import BinaryIO
 
+import msgspec
+
 from boxship.engine.context import Context
 from boxship.engine.filters import check_filters, has_labels, is_true, older_than
 from boxship.engine.image_changes import apply_changes
