@@ -79,10 +79,12 @@ def resolve(user: User, passwd: str, group: str) -> Identity:
             gid = _id(found[3])
     elif wanted:
         uid = _number(wanted, "user", "passwd")
-    extra = list(user.groups)
     if wanted_group:
         gid = _group_id(wanted_group, groups)
-    elif user.name and login:
+    # A user's own group counts twice: a program that gives it up must not come to files that are
+    # closed to it (CVE-2022-36109).
+    extra = [*user.groups, *([gid] if user.name else ())]
+    if not wanted_group and user.name and login:
         extra += [_id(line[2]) for line in groups if login in line[3].split(",")]
     extra += [_group_id(name, groups) for name in user.group_names]
     return Identity(uid, gid, list(dict.fromkeys(extra)), home)
@@ -271,7 +273,9 @@ def _read(kernel: "Kernel", path: str) -> str:
             return ""
         raise
     try:
-        if not stat.S_ISREG(kernel.file_mode(descriptor)):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            # Files of /proc have no size: a link may lead to the kernel's log.
             return ""
         parts, size = [], 0
         while chunk := os.read(descriptor, _CHUNK):

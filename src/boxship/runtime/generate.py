@@ -192,9 +192,8 @@ def _named(names: tuple[str, ...], option: str) -> list[str]:
 
 
 def _process(options: SpecOptions, granted: tuple[str, ...]) -> dict[str, Any]:
-    user: dict[str, Any] = {"uid": 0, "gid": 0, "umask": 0o022}
-    if options.user:
-        user["username"] = options.user
+    # Without a user it is root, with the groups that the image gives to root.
+    user: dict[str, Any] = {"uid": 0, "gid": 0, "umask": 0o022, "username": options.user or "0"}
     if options.groups:
         user["additionalGroupNames"] = list(options.groups)
     process: dict[str, Any] = {

@@ -25,14 +25,14 @@ def found(name="", **ids):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("web", (1000, 1001, [50, 999], "/srv/web")),
-        ("1000", (1000, 1001, [50, 999], "/srv/web")),
-        ("web:staff", (1000, 50, [], "/srv/web")),
-        ("web:77", (1000, 77, [], "/srv/web")),
-        ("777", (777, 0, [], "/")),
-        ("777:888", (777, 888, [], "/")),
-        ("1234", (55, 56, [], "/odd")),
-        (":staff", (0, 50, [], "/root")),
+        ("web", (1000, 1001, [1001, 50, 999], "/srv/web")),
+        ("1000", (1000, 1001, [1001, 50, 999], "/srv/web")),
+        ("web:staff", (1000, 50, [50], "/srv/web")),
+        ("web:77", (1000, 77, [77], "/srv/web")),
+        ("777", (777, 0, [0], "/")),
+        ("777:888", (777, 888, [888], "/")),
+        ("1234", (55, 56, [56], "/odd")),
+        (":staff", (0, 50, [50], "/root")),
     ],
 )
 def test_names_and_numbers(name, expected):
@@ -44,7 +44,7 @@ def test_ids_of_the_spec_stay_and_bring_a_home():
 
 
 def test_groups_by_name_are_added_once():
-    assert found("web", group_names=("docker", "77"))[2] == [50, 999, 77]
+    assert found("web", group_names=("docker", "77"))[2] == [1001, 50, 999, 77]
 
 
 @pytest.mark.parametrize(

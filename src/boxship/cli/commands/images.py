@@ -40,8 +40,8 @@ def images(app: "App", parsed: Parsed) -> int:
     whole, digests = parsed.flag("no-trunc"), parsed.flag("digests")
     rows = [row for item in found for row in _rows(item, whole=whole)]
     if parsed.flag("quiet"):
-        for image_id in dict.fromkeys(str(row["ID"]) for row in rows):
-            app.out(image_id)
+        for row in rows:
+            app.out(str(row["ID"]))
         return 0
     columns = ("Repository", "Tag", "Digest", *_COLUMNS[2:]) if digests else _COLUMNS
     app.write(listing(rows, Layout(_HEADERS, columns), parsed.text("format")))
