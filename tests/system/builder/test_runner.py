@@ -34,6 +34,9 @@ def host() -> Iterator[None]:
     os.close(before)
 
 
+_GROUP = f"/boxship-build-test-{os.getpid()}"
+
+
 class Rig:
     """A workshop whose commands run in containers."""
 
@@ -58,7 +61,7 @@ class Rig:
             self.supervisor,
             self.networks,
             self.paths,
-            RunnerSettings(cgroup_parent=f"/boxship-build-test-{os.getpid()}"),
+            RunnerSettings(cgroup_parent=_GROUP),
         )
         self.workshop.executor = runner
         self.workshop.service = self.workshop.open()
@@ -89,6 +92,8 @@ class Rig:
         await asyncio.wait_for(ended.wait(), 10)
         asyncio.get_running_loop().remove_reader(pidfd)
         os.close(pidfd)
+        for group in Path("/sys/fs/cgroup").glob(f"*{_GROUP}"):
+            group.rmdir()
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_user_home_groups_and_umask(box):
     box.process["user"]["additionalGroupNames"] = ["42"]
     result = box.shell("id; echo $HOME; umask; grep CapEff /proc/self/status").run()
     lines = result.out.splitlines()
-    assert lines[0] == "uid=1000(web) gid=1000(web) groups=6(disk),42"
+    assert lines[0] == "uid=1000(web) gid=1000(web) groups=6(disk),42,1000(web)"
     assert lines[1:] == ["/home/web", "0077", "CapEff:\t0000000000000000"]
 
 

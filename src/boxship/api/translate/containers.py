@@ -11,6 +11,7 @@ from boxship.model.container import (
     ContainerState,
     Endpoint,
     HostConfig,
+    Resources,
     ThrottleDevice,
 )
 from boxship.wire import container as wire
@@ -148,8 +149,7 @@ def config(value: ContainerConfig) -> wire.Config:
 def host_config(container: Container) -> wire.HostConfig:
     """`HostConfig` of inspect: what was asked for, given back."""
     host = container.host
-    limits = host.resources
-    return wire.HostConfig(
+    document = wire.HostConfig(
         binds=mounts.binds(container),
         container_id_file=host.container_id_file,
         log_config=wire.LogConfig(host.log.driver or "json-file", host.log.options),
@@ -183,35 +183,40 @@ def host_config(container: Container) -> wire.HostConfig:
         shm_size=host.shm_size or _DEFAULT_SHM,
         sysctls=host.sysctls or None,
         runtime=host.runtime or "boxship",
-        cpu_shares=limits.cpu_shares,
-        memory=limits.memory,
-        nano_cpus=limits.nano_cpus,
         cgroup_parent=host.cgroup_parent,
-        blkio_weight=limits.blkio_weight,
-        blkio_device_read_bps=_throttles(limits.read_bps),
-        blkio_device_write_bps=_throttles(limits.write_bps),
-        blkio_device_read_iops=_throttles(limits.read_iops),
-        blkio_device_write_iops=_throttles(limits.write_iops),
-        cpu_period=limits.cpu_period,
-        cpu_quota=limits.cpu_quota,
-        cpuset_cpus=limits.cpuset_cpus,
-        cpuset_mems=limits.cpuset_mems,
         devices=[
             wire.DeviceMapping(item.host_path, item.container_path, item.permissions)
             for item in host.devices
         ],
         device_cgroup_rules=_list(host.device_cgroup_rules),
-        memory_reservation=limits.memory_reservation,
-        memory_swap=limits.memory_swap,
-        memory_swappiness=limits.memory_swappiness,
-        oom_kill_disable=limits.oom_kill_disable,
-        pids_limit=limits.pids_limit or None,
         ulimits=[wire.Ulimit(item.name, item.soft, item.hard) for item in host.ulimits] or None,
         mounts=mounts.mounts(container),
         masked_paths=None if host.masked_paths is None else list(host.masked_paths),
         readonly_paths=None if host.readonly_paths is None else list(host.readonly_paths),
         init=host.init,
     )
+    _put_limits(document, host.resources)
+    return document
+
+
+def _put_limits(document: wire.HostConfig, limits: Resources) -> None:
+    document.cpu_shares = limits.cpu_shares
+    document.memory = limits.memory
+    document.nano_cpus = limits.nano_cpus
+    document.blkio_weight = limits.blkio_weight
+    document.blkio_device_read_bps = _throttles(limits.read_bps)
+    document.blkio_device_write_bps = _throttles(limits.write_bps)
+    document.blkio_device_read_iops = _throttles(limits.read_iops)
+    document.blkio_device_write_iops = _throttles(limits.write_iops)
+    document.cpu_period = limits.cpu_period
+    document.cpu_quota = limits.cpu_quota
+    document.cpuset_cpus = limits.cpuset_cpus
+    document.cpuset_mems = limits.cpuset_mems
+    document.memory_reservation = limits.memory_reservation
+    document.memory_swap = limits.memory_swap
+    document.memory_swappiness = limits.memory_swappiness
+    document.oom_kill_disable = limits.oom_kill_disable
+    document.pids_limit = limits.pids_limit or None
 
 
 def network_settings(container: Container) -> wire.NetworkSettings:
