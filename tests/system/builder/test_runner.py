@@ -92,15 +92,16 @@ class Rig:
         await asyncio.wait_for(ended.wait(), 10)
         asyncio.get_running_loop().remove_reader(pidfd)
         os.close(pidfd)
-        for group in Path("/sys/fs/cgroup").glob(f"*{_GROUP}"):
-            group.rmdir()
+
+
+Work = Callable[[Rig], Awaitable[None]]
 
 
 @pytest.fixture
-def within(workshop, tmp_path: Path) -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
+def within(workshop, tmp_path: Path) -> Iterator[Callable[[Work], None]]:
     """Runs a test's coroutine with an open rig, and checks that nothing is left."""
 
-    async def run(work: Callable[[Rig], Awaitable[None]]) -> None:
+    async def run(work: Work) -> None:
         rig = Rig(workshop, tmp_path / "rig")
         await rig.open()
         try:
@@ -109,7 +110,9 @@ def within(workshop, tmp_path: Path) -> Callable[[Callable[[Rig], Awaitable[None
         finally:
             await rig.close()
 
-    return lambda work: asyncio.run(run(work))
+    yield lambda work: asyncio.run(run(work))
+    for group in Path("/sys/fs/cgroup").glob(f"*{_GROUP}"):
+        group.rmdir()
 
 
 def test_a_container_of_its_own(within, workshop):
