@@ -51,7 +51,12 @@ def receive(sock: _socket.socket) -> tuple[bytes, list[int]] | None:
         ChannelError: see there; the connection is of no further use.
     """
     space = _socket.CMSG_SPACE(_MAX_FDS * 4)
-    packet, ancillary, flags, _ = sock.recvmsg(INLINE + 1, space, _socket.MSG_CMSG_CLOEXEC)
+    try:
+        packet, ancillary, flags, _ = sock.recvmsg(INLINE + 1, space, _socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        # The peer closed with messages of ours unread. The kernel says so first, and once; what
+        # the peer had sent before is still to come.
+        packet, ancillary, flags, _ = sock.recvmsg(INLINE + 1, space, _socket.MSG_CMSG_CLOEXEC)
     fds = _descriptors(ancillary)
     if flags & (_socket.MSG_CTRUNC | _socket.MSG_TRUNC):
         close_all(fds)

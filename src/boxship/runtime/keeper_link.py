@@ -20,6 +20,10 @@ class KeeperLostError(UnavailableError):
     """The keeper ended before it answered; whether it did what was asked is not known."""
 
 
+class KeeperDeadError(KeeperLostError):
+    """The keeper had ended before it could be asked: the next one may be asked the same."""
+
+
 class _Parcel(NamedTuple):
     body: bytes
     fds: list[int]
@@ -64,6 +68,10 @@ class KeeperLink:
         finally:
             self._waiting.pop(sequence, None)
 
+    @property
+    def closed(self) -> bool:
+        return self._sock.fileno() < 0
+
     def close(self) -> None:
         """Leave; nobody is told, and waiting requests fail."""
         if self._sock.fileno() < 0:
@@ -85,11 +93,22 @@ class KeeperLink:
             except BlockingIOError:
                 pass
             except OSError as e:
-                raise _lost() from e
+                self._broken(str(e))
+                raise KeeperDeadError("the keeper has ended", hint="try again") from e
             else:
                 return
         self._queue.append(_Parcel(body, [os.dup(fd) for fd in fds]))
         self._loop.add_writer(self._sock.fileno(), self._writable)
+
+    def _broken(self, why: str) -> None:
+        """It cannot be written to: hear what the keeper said last, then end.
+
+        At once, so that whoever asks again asks the next keeper and not this one.
+        """
+        while self._sock.fileno() >= 0 and self._readable():
+            pass
+        if self._sock.fileno() >= 0:
+            self._end(why)
 
     def _writable(self) -> None:
         while self._queue:
@@ -99,27 +118,29 @@ class KeeperLink:
             except BlockingIOError:
                 return
             except OSError as e:
-                self._end(str(e))
+                self._broken(str(e))
                 return
             self._queue.popleft()
             channel.close_all(parcel.fds)
         self._loop.remove_writer(self._sock.fileno())
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Handle what has come; tell whether there may be more."""
         for _ in range(_TURN):
             try:
                 received = channel.receive(self._sock)
             except BlockingIOError:
-                return
+                return False
             except OSError as e:
                 self._end(str(e))
-                return
+                return False
             if received is None:
                 self._end("its socket was closed")
-                return
+                return False
             self._handle(*received)
             if self._sock.fileno() < 0:
-                return
+                return False
+        return True
 
     def _handle(self, body: bytes, fds: list[int]) -> None:
         try:

@@ -18,7 +18,7 @@ from boxship.runtime.channel import close_all
 from boxship.runtime.deposits import Client, Deposits
 from boxship.runtime.keeper import messages
 from boxship.runtime.keeper.messages import ExecState, Exit, Key, LogTarget, Message, Streams
-from boxship.runtime.keeper_link import KeeperLink, KeeperLostError
+from boxship.runtime.keeper_link import KeeperDeadError, KeeperLink, KeeperLostError
 from boxship.runtime.keeper_start import Connected, connect_keeper
 
 AttachStreams = Streams
@@ -118,7 +118,8 @@ class Supervisor:
 
         Args:
             exec_root: where the keeper has its socket, records and log.
-            on_exit: called on the event loop, once for each process that ends from now on;
+            on_exit: called on the event loop for each process that ends from now on, and again
+                when a keeper dies before the exit was dealt with by `delete`;
                 `statuses` tells of those that ended before.
             launcher: Python file to run as launcher in place of ours.
 
@@ -181,17 +182,12 @@ class Supervisor:
         Raises:
             StartFailedError: the program cannot be started; no exit follows.
         """
-        message = messages.Exec(
-            request.container_id,
-            request.exec_id,
-            request.process,
-            request.terminal,
-            request.open_stdin,
-            self._clients + 1,
-            attach,
-        )
+
+        def message(client: int) -> messages.Exec:
+            return messages.Exec(*request, client, attach)
+
         if attach is None:
-            return int(await self._call(message)), None
+            return int(await self._call(message(0))), None
         key = Key(request.container_id, request.exec_id)
         pid, sock = await self._call_with_socket(message, key, attach)
         return int(pid), sock
@@ -222,8 +218,9 @@ class Supervisor:
         """
         streams = Streams(stdin, stdout, stderr)
         key = Key(container_id, exec_id)
-        message = messages.Attach(key, self._clients + 1, streams)
-        _, sock = await self._call_with_socket(message, key, streams)
+        _, sock = await self._call_with_socket(
+            lambda client: messages.Attach(key, client, streams), key, streams
+        )
         return sock
 
     async def pause(self, container_id: str) -> None:
@@ -285,7 +282,13 @@ class Supervisor:
 
     # -- asking
 
-    async def _call(self, message: Message, fds: tuple[int, ...] = ()) -> Any:
+    async def _call(self, message: Message) -> Any:
+        for _ in range(_RESTARTS):
+            with contextlib.suppress(KeeperDeadError):
+                return await self._call_once(message)
+        return await self._call_once(message)
+
+    async def _call_once(self, message: Message, fds: tuple[int, ...] = ()) -> Any:
         await self._ready.wait()
         if self._link is None:
             why = "belongs to another daemon now" if self._closed else "cannot be started"
@@ -305,7 +308,17 @@ class Supervisor:
         return await self._call(message)
 
     async def _call_with_socket(
-        self, message: Message, key: Key, streams: Streams
+        self, message: Callable[[int], Message], key: Key, streams: Streams
+    ) -> tuple[Any, socket.socket]:
+        """Ask with a socket for a new client, whose number `message` is made with."""
+        for _ in range(_RESTARTS):
+            # Each time another socket: the next keeper got the last one handed over as a client's.
+            with contextlib.suppress(KeeperDeadError):
+                return await self._call_once_with_socket(message, key, streams)
+        return await self._call_once_with_socket(message, key, streams)
+
+    async def _call_once_with_socket(
+        self, message: Callable[[int], Message], key: Key, streams: Streams
     ) -> tuple[Any, socket.socket]:
         self._clients += 1
         number = self._clients
@@ -314,7 +327,7 @@ class Supervisor:
         self._deposits.put_client(number, Client(key, streams, theirs.detach()))
         try:
             fd = self._deposits.clients()[number].fd
-            return await self._call(message, (fd,)), ours
+            return await self._call_once(message(number), (fd,)), ours
         except BaseException:
             ours.close()
             self._deposits.withdraw_client(number)
@@ -337,6 +350,8 @@ class Supervisor:
             self._reap_keeper(connected.pidfd)
         try:
             await self._greet(link, fresh=connected.pidfd >= 0)
+            if link.closed:
+                raise KeeperLostError("the keeper ended as soon as it was there")
         except BoxshipError:
             link.close()
             raise
@@ -416,8 +431,17 @@ class Supervisor:
             except BoxshipError as e:
                 log.error(f"keeper: {e} (attempt {attempt + 1} of {_RESTARTS})")
             else:
+                log.create_task(self._tell_again(), "ask the new keeper for exits")
                 return
         self._ready.set()
+
+    async def _tell_again(self) -> None:
+        """Announce every exit the keeper has on record: the dead one may not have come to it."""
+        for status in await self.statuses():
+            ended = (status.exit, *(each.exit for each in status.execs))
+            for one in ended:
+                if one is not None:
+                    self._on_exit(one)
 
     def _reap_keeper(self, pidfd: int) -> None:
         """A keeper we started is our child: take its zombie when it ends."""

@@ -167,6 +167,9 @@ class Host:
 
     def find(self, role: str) -> list[int]:
         """Ids of the processes of a role: daemon, keeper, launcher, ..."""
+        if role == "daemon" and self.daemon is not None:
+            # It visits other namespaces, where the census does not look.
+            return [self.daemon.pid]
         return [process.pid for process in self.census.processes() if process.role == role]
 
     def one(self, role: str) -> int:
@@ -182,7 +185,7 @@ class Host:
             select.select([pidfd], [], [], PATIENCE)
             os.close(pidfd)
         if "daemon" in roles and self.daemon is not None:
-            self.daemon.wait()
+            self.daemon.wait(PATIENCE)
             self.daemon = None
 
     def stop(self) -> None:
@@ -392,15 +395,13 @@ class Host:
 
     def _kill_all(self) -> int:
         """Again and again, as one may have started another meanwhile."""
-        processes = self.census.processes()
-        for process in processes:
-            _kill(process.pid)
-        return len(processes)
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        doomed = {process.pid for process in self.census.processes()}
+        if self.daemon is not None and self.daemon.poll() is None:
+            doomed.add(self.daemon.pid)
+        for pid in doomed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(doomed)
 
 
 def _remove_groups(top: Path) -> None:

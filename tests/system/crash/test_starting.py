@@ -96,6 +96,10 @@ def test_at_any_moment(host: Any, roles: tuple[str, ...]) -> None:
         check(host, task)
 
 
+def await_snapshot(host: Any, task: Any) -> None:
+    host.until(lambda: task.done or list(host.data.glob("snapshots/active/*")), "a snapshot")
+
+
 def test_in_a_create(host: Any) -> None:
     """Nothing is left of a container whose create was cut short."""
     for step in range(6):
@@ -103,9 +107,7 @@ def test_in_a_create(host: Any) -> None:
             "POST", "/containers/create", {"Image": "busybox", "HostConfig": {"Binds": ["/data"]}}
         )
         if step:
-            host.until(
-                lambda: task.done or list(host.data.glob("snapshots/active/*")), "a snapshot"
-            )
+            await_snapshot(host, task)
         host.kill("daemon")
         task.outcome()
         host.start()
