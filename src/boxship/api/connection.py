@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
         self._write(self._http.send(_head(response.status, headers)))
         return _ChunkedStream(self, self._http, self._transport)
 
-    async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
+    async def hijack(self, head: str) -> Duplex:
         leftover, ended = self._http.trailing_data
         self._hijacked = self._stop_when_lost = True
         self._inbox = Inbox(self._transport)
@@ -289,14 +289,7 @@ class Connection(asyncio.Protocol):
             self._inbox.feed(leftover)
         if ended:
             self._inbox.end()
-        head = f"Content-Type: {content_type}\r\nApi-Version: {API_VERSION}\r\n"
-        if upgrade:
-            # Go clients compare the status line's code; the reason phrase is Docker's.
-            status = "HTTP/1.1 101 UPGRADED\r\n"
-            head += "Connection: Upgrade\r\nUpgrade: tcp\r\n"
-        else:
-            status = "HTTP/1.1 200 OK\r\n"
-        self._write(f"{status}{head}\r\n".encode())
+        self._write(f"{head}\r\n".encode())
         return _Hijacked(self, self._inbox, self._transport)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from boxship.api.nulls import without_nulls
-from boxship.api.versions import Version
+from boxship.api.versions import API_VERSION, Version
 from boxship.errors import InvalidArgumentError
 
 Document = TypeVar("Document")
@@ -68,8 +68,8 @@ class Transport(Protocol):
     async def start_stream(self, response: Response) -> Stream:
         """Send the head of a chunked answer now."""
 
-    async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
-        """Leave HTTP: answer 101 (with `upgrade`) or 200 and hand over the raw connection."""
+    async def hijack(self, head: str) -> Duplex:
+        """Leave HTTP: send this head (without its blank line) and hand over the raw connection."""
 
 
 class Query:
@@ -212,7 +212,17 @@ class Request:
 
     async def hijack(self, content_type: str) -> Duplex:
         """Take the connection over, as attach and exec do."""
-        return await self._transport.hijack(content_type, upgrade=self.wants_upgrade)
+        # Go clients compare the status line's code; the reason phrase is Docker's.
+        status = "HTTP/1.1 200 OK\r\n"
+        if self.wants_upgrade:
+            status = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        head = f"{status}Content-Type: {content_type}\r\nApi-Version: {API_VERSION}\r\n"
+        return await self._transport.hijack(head)
+
+    async def switch(self, protocol: str, headers: str) -> Duplex:
+        """Take the connection over for another protocol, with further header lines."""
+        status = f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: {protocol}\r\n"
+        return await self._transport.hijack(f"{status}Connection: Upgrade\r\n{headers}")
 
 
 def _tolerant(data: bytes, kind: type[Document]) -> Document:

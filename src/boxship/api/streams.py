@@ -26,6 +26,7 @@ RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 STDOUT, STDERR = 1, 2
 
+_FRAME_HEAD = 8
 _PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031  # linux/fcntl.h
 
@@ -59,6 +60,40 @@ class FramedSession:
     async def read(self) -> bytes:
         data = await self._session.read()
         return frame(STDOUT, data) if data else b""
+
+
+class UnframedSession:
+    """A session without a terminal, for a client that wants its output without frames."""
+
+    tty = True
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._head = b""
+        self._left = 0
+        self.write = session.write
+        self.close_input = session.close_input
+        self.close = session.close
+
+    async def read(self) -> bytes:
+        while data := await self._session.read():
+            payload = self._payload(data)
+            if payload:
+                return payload
+        return b""
+
+    def _payload(self, data: bytes) -> bytes:
+        parts = []
+        while data:
+            if self._left:
+                parts.append(data[: self._left])
+                data, self._left = data[self._left :], self._left - len(parts[-1])
+                continue
+            wanted = _FRAME_HEAD - len(self._head)
+            self._head, data = self._head + data[:wanted], data[wanted:]
+            if len(self._head) == _FRAME_HEAD:
+                self._left, self._head = int.from_bytes(self._head[4:], "big"), b""
+        return b"".join(parts)
 
 
 async def connect(

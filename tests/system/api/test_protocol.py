@@ -227,6 +227,26 @@ def test_attach_for_a_client_that_knows_no_upgrade(
     assert one.to_the_end() == b"\x01\0\0\0\0\0\0\x03hi\n"
 
 
+def test_attach_over_a_websocket(wire: Callable[[], Wire], host: Host, name: Namer) -> None:
+    container = host.create("cat", name=name(), OpenStdin=True, StdinOnce=True)
+    one = wire()
+    one.ask(
+        "GET",
+        f"/containers/{container}/attach/ws?stream=1&stdin=1&stdout=1",
+        headers="Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    )
+    status, headers = one.head()
+    assert status == 101
+    assert headers["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    host.post(f"/containers/{container}/start")
+    # A masked text frame, as RFC 6455 section 5.7 shows it.
+    one.socket.sendall(bytes.fromhex("818537fa213d7f9f4d5158"))
+    assert one.until(b"Hello") == b"\x82\x05Hello"
+    host.post(f"/containers/{container}/kill")
+    assert one.to_the_end() == b"\x88\x02\x03\xe8"
+
+
 def test_input_of_one_attached_client_is_not_the_container_s_last(
     wire: Callable[[], Wire], host: Host, name: Namer
 ) -> None:

@@ -19,7 +19,6 @@ _ABSENT = (
     ("HEAD", "/containers/{id}/archive", "copying from containers (cp)", ""),
     ("GET", "/containers/{id}/archive", "copying from containers (cp)", ""),
     ("PUT", "/containers/{id}/archive", "copying into containers (cp)", ""),
-    ("GET", "/containers/{id}/attach/ws", "attaching over a websocket", "use attach"),
     ("GET", "/containers/{id}/changes", "listing changed files (diff)", ""),
     ("GET", "/containers/{id}/export", "exporting containers", ""),
     ("GET", "/containers/{id}/stats", "container statistics", ""),

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 
-from boxship.api.detach import keys_of
+from boxship.api.detach import DetachKeys, keys_of
 from boxship.api.request import Request
 from boxship.api.router import Route
-from boxship.api.streams import connect, content_type, frame
+from boxship.api.streams import UnframedSession, connect, content_type, frame
 from boxship.api.translate.times import parse_time, rfc3339_fixed
-from boxship.engine.facade import EngineFacade
+from boxship.api.websocket import WebSocket, accept_key
+from boxship.engine.facade import EngineFacade, Session
 from boxship.engine.values import AttachRequest, LogEntry, LogQuery
 from boxship.errors import InvalidArgumentError
 
@@ -23,14 +24,30 @@ class OutputRoutes:
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("POST", "/containers/{id}/attach", self.attach),
+            Route("GET", "/containers/{id}/attach/ws", self.attach_websocket),
             Route("GET", "/containers/{id}/logs", self.logs),
         )
 
     async def attach(self, request: Request) -> None:
+        session, keys = await self._attach(request)
+        duplex = await request.hijack(content_type(request, tty=session.tty))
+        await connect(duplex, session, keys)
+
+    async def attach_websocket(self, request: Request) -> None:
+        """The same for browsers; the output comes without frames, as with Docker."""
+        key = request.headers.get("sec-websocket-key", "")
+        if request.headers.get("upgrade", "").lower() != "websocket" or not key:
+            raise InvalidArgumentError("not a websocket handshake: Upgrade or its key is missing")
+        session, keys = await self._attach(request)
+        accept = f"Sec-WebSocket-Accept: {accept_key(key)}\r\n"
+        socket = WebSocket(await request.switch("websocket", accept))
+        shown = session if session.tty else UnframedSession(session)
+        await connect(socket, shown, keys, socket.finish)
+
+    async def _attach(self, request: Request) -> tuple[Session, DetachKeys]:
         query = request.query
         container = self._engine.containers.inspect(request.params["id"])
-        tty = container.config.tty
-        keys = keys_of(query.text("detachKeys"), tty=tty)
+        keys = keys_of(query.text("detachKeys"), tty=container.config.tty)
         wanted = AttachRequest(
             stream=query.flag("stream"),
             logs=query.flag("logs"),
@@ -38,9 +55,7 @@ class OutputRoutes:
             stdout=query.flag("stdout"),
             stderr=query.flag("stderr"),
         )
-        session = await self._engine.containers.attach(container.id, wanted)
-        duplex = await request.hijack(content_type(request, tty=tty))
-        await connect(duplex, session, keys)
+        return await self._engine.containers.attach(container.id, wanted), keys
 
     async def logs(self, request: Request) -> None:
         query = request.query
