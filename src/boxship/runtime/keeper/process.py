@@ -304,6 +304,11 @@ class Process:
         for output in self._outputs:
             output.resume()
 
+    def look_again(self) -> None:
+        """It can be reaped by now: whoever traced it, in its container, has let go of it."""
+        if not self.ending:
+            self._context.loop.change(self.pidfd, READ)
+
     def _sync_ready(self, _events: int) -> None:
         while self._sync is not None:
             try:
@@ -355,7 +360,8 @@ class Process:
         last = bool(events & HANGUP)
         code = exits.collect(self._context.kernel, self.pidfd, self.description.pid, last=last)
         if code is None:
-            # Somebody else's zombie: the hang-up comes when its parent has looked.
+            # Somebody else's zombie: the hang-up comes when its parent has looked. Or one that is
+            # traced, which only its tracer can wait for (ptrace(2)): then comes a SIGCHLD.
             self._context.loop.change(self.pidfd, 0)
             return
         self.exit_with(code)

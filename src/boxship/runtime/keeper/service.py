@@ -143,6 +143,10 @@ class Service:
             reap_strangers(self._is_known)
 
     def _is_known(self, pid: int) -> bool:
-        return pid == self._forker.pid or any(
-            process.description.pid == pid for process in self._table.processes()
-        )
+        if pid == self._forker.pid:
+            return True
+        for process in self._table.processes():
+            if process.description.pid == pid:
+                process.look_again()
+                return True
+        return False
