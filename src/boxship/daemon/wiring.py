@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +42,7 @@ from boxship.storage.content.store import ContentStore
 from boxship.storage.records.database import Database
 from boxship.storage.records.records import Records
 from boxship.storage.snapshots.store import SnapshotStore
+from boxship.storage.trees import remove_tree
 from boxship.volume import VolumeService
 
 
@@ -70,6 +72,8 @@ async def open_engine(
         BoxshipError: a part cannot start.
     """
     settings = _engine_settings(config)
+    # Build contexts of a daemon that was cut short.
+    remove_tree(_scratch(paths), paths.data_root / "trash")
     stores = _open_stores(config, paths, stack)
     networks = NetworkService(stores.database, _network_settings(config))
     stack.push_async_callback(networks.stop)
@@ -97,6 +101,7 @@ async def open_engine(
     engine = Engine(parts, settings)
     stack.push_async_callback(engine.close)
     await engine.recover()
+    log.create_task(stores.images.sweep(), "sweep up what was cut short")
     return _router(engine, paths, stop)
 
 
@@ -169,13 +174,18 @@ def _router(engine: Engine, paths: Paths, stop: Callable[[], None]) -> Router:
         OutputRoutes(engine),
         ExecRoutes(engine),
         ImageRoutes(engine),
-        BuildRoutes(engine, paths.data_root / "tmp"),
+        BuildRoutes(engine, _scratch(paths)),
         NetworkRoutes(engine),
         VolumeRoutes(engine),
         DaemonRoutes(shutdown),
         AbsentRoutes(),
     )
     return Router(tuple(route for resource in resources for route in resource.routes()))
+
+
+def _scratch(paths: Paths) -> Path:
+    """Where build contexts are while their build runs."""
+    return paths.data_root / "tmp"
 
 
 def _engine_settings(config: DaemonConfig) -> EngineSettings:

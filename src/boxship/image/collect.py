@@ -10,10 +10,19 @@ from boxship.storage.gc import Collected, Roots, collect
 Holder = Callable[[], Roots]
 
 
-def collect_garbage(context: Context, holders: Iterable[Holder]) -> Collected:
-    """Delete blobs and snapshots that no image, holder, container or lease needs."""
+def collect_garbage(
+    context: Context, holders: Iterable[Holder], *, min_age: float = 0
+) -> Collected:
+    """Delete blobs (so many seconds old) and snapshots that nothing needs.
+
+    An image, a holder, a container or a lease may need them.
+    """
     return collect(
-        context.content, context.snapshots, context.leases, lambda: _roots(context, holders)
+        context.content,
+        context.snapshots,
+        context.leases,
+        lambda: _roots(context, holders),
+        min_age=min_age,
     )
 
 

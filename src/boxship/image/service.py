@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from boxship.registry.client import LoginResult, RegistryClient
 
 _T = TypeVar("_T")
+_RESUMABLE = 24 * 3600.0
 
 
 class ImageService:
@@ -139,6 +140,19 @@ class ImageService:
         """Delete blobs and snapshots that nothing needs; also what a crash left behind."""
         holders = tuple(self._holders)
         return await self._run(lambda: collect_garbage(self._context, holders))
+
+    async def sweep(self, min_age: float = _RESUMABLE) -> None:
+        """Delete what an earlier daemon was cut short in: snapshots, and blobs and partial ones.
+
+        Blobs younger than `min_age` seconds stay, for a pull that goes on where it was.
+        """
+        context, holders = self._context, tuple(self._holders)
+
+        def work() -> None:
+            context.content.clean(min_age)
+            collect_garbage(context, holders, min_age=min_age)
+
+        await self._run(work)
 
     # Registries
 

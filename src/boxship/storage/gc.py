@@ -94,15 +94,21 @@ class Lease:
 
 
 def collect(
-    content: ContentStore, snapshots: SnapshotStore, leases: Leases, roots: Callable[[], Roots]
+    content: ContentStore,
+    snapshots: SnapshotStore,
+    leases: Leases,
+    roots: Callable[[], Roots],
+    *,
+    min_age: float = 0,
 ) -> Collected:
     """Remove the blobs and committed snapshots that are neither reachable nor leased.
 
     Snapshots under active ones are reachable too. The roots are asked for after the candidates
-    were listed, so what comes into use meanwhile is seen either there or by its lease.
+    were listed, so what comes into use meanwhile is seen either there or by its lease. Blobs
+    younger than `min_age` seconds stay: an interrupted pull goes on from them.
     """
     with leases.collecting():
-        blobs = dict(content.walk())
+        blobs = dict(content.walk(min_age))
         committed = dict(snapshots.walk())
         used = roots()
         kept = _with_parents(committed, [*used.snapshots, *_under_active(snapshots)])

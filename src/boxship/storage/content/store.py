@@ -11,7 +11,9 @@ A blob is written to an ingest file, verified, fsynced and renamed; one that exi
 Every method may be called from any thread.
 """
 
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -120,12 +122,19 @@ class ContentStore:
             return False
         return True
 
-    def walk(self) -> Iterator[tuple[Digest, int]]:
-        """Every blob and its size in bytes, in no particular order."""
+    def walk(self, min_age: float = 0) -> Iterator[tuple[Digest, int]]:
+        """Every blob at least `min_age` seconds old and its size in bytes, in no particular order.
+
+        The age is that of its last byte.
+        """
+        # File times are wall-clock times, so they are compared with the wall clock.
+        youngest = time.time_ns() / 1e9 - min_age if min_age else math.inf
         with os.scandir(self._blobs) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
-                    yield Digest(f"sha256:{entry.name}"), entry.stat().st_size
+                    facts = entry.stat()
+                    if facts.st_mtime <= youngest:
+                        yield Digest(f"sha256:{entry.name}"), facts.st_size
 
     def usage(self) -> ContentUsage:
         sizes = [size for _, size in self.walk()]
