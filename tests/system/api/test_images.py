@@ -76,6 +76,15 @@ def test_build(client: Client, name: Namer, tmp_path: Path) -> None:
     client("rmi", tag)
 
 
+def test_hosts_of_a_build(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN grep -c 'test$' /etc/hosts; grep test /etc/hosts\n"
+    )
+    hosts = ("--add-host", "one.test:127.0.0.1", "--add-host", "two.test:127.0.0.2")
+    printed = client("build", "--no-cache", *hosts, str(tmp_path))
+    assert "127.0.0.1\tone.test\n127.0.0.2\ttwo.test" in printed
+
+
 def test_a_failing_build_says_which_command(client: Client, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo before; exit 7\n")
     failed = client.fails("build", str(tmp_path), code=7)

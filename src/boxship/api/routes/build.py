@@ -106,7 +106,7 @@ def _build_request(request: Request, context: Path) -> BuildRequest:
         labels=_document(query.text("labels"), dict[str, str], "labels") or {},
         platform=query.text("platform"),
         network_mode=query.text("networkmode") or "default",
-        extra_hosts=_extra_hosts(query.text("extrahosts")),
+        extra_hosts=tuple(host for host in query.all("extrahosts") if host),
         shm_size=query.integer("shmsize"),
         ulimits=_ulimits(query.text("ulimits")),
         resources=_resources(request),
@@ -124,13 +124,6 @@ def _resources(request: Request) -> Resources:
         cpu_quota=query.integer("cpuquota"),
         cpuset_cpus=query.text("cpusetcpus"),
     )
-
-
-def _extra_hosts(text: str) -> tuple[str, ...]:
-    """A JSON list from the CLI, or one `name:address` from clients that join them by commas."""
-    if text.startswith("["):
-        return tuple(_document(text, list[str], "extrahosts") or ())
-    return tuple(part for part in text.split(",") if part)
 
 
 def _ulimits(text: str) -> tuple[Ulimit, ...]:

@@ -111,7 +111,7 @@ def _query(parsed: Parsed, dockerfile: str) -> "dict[str, Any]":
         "networkmode": parsed.text("network") or None,
         "buildargs": dumps(arguments).decode() if arguments else None,
         "labels": dumps(pairs(parsed.list("label"))).decode() if parsed.list("label") else None,
-        "extrahosts": dumps(parsed.list("add-host")).decode() if parsed.list("add-host") else None,
+        "extrahosts": parsed.list("add-host"),
         "shmsize": size(parsed.text("shm-size"), "shm-size") or None,
         "memory": size(parsed.text("memory"), "memory") or None,
         "ulimits": dumps([ulimit(item) for item in parsed.list("ulimit")]).decode()
