@@ -92,6 +92,7 @@ class Slow:
         self.go.wait(20)
         with contextlib.suppress(OSError):
             request.wfile.write(layer[len(layer) // 2 :])
+        return None
 
 
 def _described(data: bytes, media_type: str) -> dict[str, Any]:
