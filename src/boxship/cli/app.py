@@ -3,6 +3,7 @@
 import os
 import sys
 
+from boxship.cli.visible import visible
 from boxship.client.connection import Connection, NoEngineError, Tls
 from boxship.paths import default_socket
 
@@ -80,14 +81,14 @@ class App:
 
     def out(self, text: str) -> None:
         """A line of output."""
-        sys.stdout.write(text + "\n")
+        self.write(text + "\n")
 
     def write(self, text: str) -> None:
         """Output that brings its own line ends."""
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
 
     def err(self, text: str) -> None:
         """A line for the user that is not output."""
         sys.stdout.flush()
-        sys.stderr.write(text + "\n")
+        sys.stderr.write((visible(text) if sys.stderr.isatty() else text) + "\n")
         sys.stderr.flush()

@@ -5,6 +5,7 @@ import sys
 
 from boxship.cli.app import App
 from boxship.cli.flags import Flag, UsageError, parse
+from boxship.cli.visible import visible
 from boxship.client.connection import Tls
 from boxship.errors import BoxshipError
 
@@ -49,11 +50,11 @@ def run(words: "list[str]") -> int:
     try:
         return _run(words)
     except UsageError as error:
-        sys.stderr.write(f"boxship: {error}\n")
+        sys.stderr.write(f"boxship: {visible(str(error))}\n")
         return EXIT_FAILURE
     except BoxshipError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"boxship: {error}\n")
+        sys.stderr.write(f"boxship: {visible(str(error))}\n")
         return getattr(error, "exit_code", 1)
     except KeyboardInterrupt:
         return 130
@@ -97,7 +98,7 @@ def _dispatch(command: "Command", options: "Parsed", words: "list[str]") -> int:
         return command.action(app, parsed)
     except UsageError as error:
         hint = f"See 'boxship {command.name} --help'."
-        sys.stderr.write(f"boxship: {error}\n{hint}\n")
+        sys.stderr.write(f"boxship: {visible(str(error))}\n{hint}\n")
         return code
 
 

@@ -1,5 +1,7 @@
 """Progress of transfers: one line a layer, redrawn on a terminal, appended elsewhere."""
 
+from boxship.cli.visible import visible
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TextIO
@@ -34,7 +36,7 @@ class Progress:
             if not bar:
                 self._out.write(line + "\n")
             return
-        text = f"{line} {bar}".rstrip()
+        text = visible(f"{line} {bar}".rstrip())
         if not ident:
             self._out.write(text + "\n")
             self._lines.clear()

@@ -1,5 +1,6 @@
 """`boxship ps`: list containers."""
 
+import json
 import time
 
 from boxship.cli.command import Command
@@ -69,7 +70,7 @@ def row(item: "dict[str, Any]", *, whole: bool) -> "dict[str, object]":
     return {
         "ID": item["Id"] if whole else short_id(item["Id"]),
         "Image": short_id(image) if image.startswith("sha256:") and not whole else image,
-        "Command": f'"{command}"',
+        "Command": json.dumps(command, ensure_ascii=False),
         "RunningFor": ago(time.time() - item["Created"]),  # noqa: TID251 - this is the clock
         "Status": item["Status"],
         "State": item["State"],
