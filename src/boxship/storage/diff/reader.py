@@ -231,14 +231,15 @@ class TarReader:
     def _read_pax_sparse(self, entry: Entry) -> None:
         """Sparse format 1.0: the map is text at the start of the data, padded to a block."""
         block, consumed = self._sparse_line_block(entry, 0)
-        lines = block.split(b"\n")
-        count = decimal(lines[0])
+        count = decimal(block.partition(b"\n")[0])
         if count > _MAX_EXTENTS:
             raise RefusedError(f"it is damaged: {entry.name!r} has too many extents")
-        while block.count(b"\n") < 2 * count + 1:
-            more, consumed = self._sparse_line_block(entry, consumed)
-            block += more
-        lines = block.split(b"\n")
+        blocks, ends = [block], block.count(b"\n")
+        while ends < 2 * count + 1:
+            block, consumed = self._sparse_line_block(entry, consumed)
+            blocks.append(block)
+            ends += block.count(b"\n")
+        lines = b"".join(blocks).split(b"\n")
         entry.sparse = extents_of([decimal(line) for line in lines[1 : 2 * count + 1]])
         self._left -= consumed
 

@@ -3,8 +3,10 @@
 Links stay inside, ignore rules hide, walks are in order, digests count what matters.
 """
 
+import io
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,3 +206,37 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes):
     place.write_bytes(content)
     with pytest.raises(InvalidArgumentError, match="cannot read the build context"):
         Archive(str(place))
+
+
+def test_a_sparse_file_is_read_with_its_holes(tmp_path: Path) -> None:
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as out:
+        for place in (1 << 16, 1 << 20):
+            out.seek(place)
+            out.write(b"data" * 2000)
+        out.truncate(3 << 20)
+    archive = tmp_path / "context.tar"
+    subprocess.run(["tar", "-C", tmp_path, "-cSf", archive, "sparse"], check=True)
+    tree = ArchiveTree(Archive(str(archive)))
+    content = tree.open(tree.find("sparse"))
+    assert content.head(6) == bytes(6)
+    with content.stream() as stream:
+        assert stream.read() == sparse.read_bytes()
+
+
+def test_the_size_of_a_sparse_file_costs_nothing(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("sparse")
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "sparse",
+        "GNU.sparse.realsize": str(1 << 60),
+    }
+    info.size = 512
+    archive = tmp_path / "context.tar"
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(b"1\n0\n0\n".ljust(512, b"\0")))
+    tree = ArchiveTree(Archive(str(archive)))
+    content = tree.open(tree.find("sparse"))
+    assert content.head(6) == bytes(6)
+    assert content.stream().read(1 << 16) == bytes(1 << 16)

@@ -205,7 +205,9 @@ class _MemberContent:
         self._data = archive[node.offset : node.offset + node.stored]
 
     def head(self, size: int) -> bytes:
-        return self._whole()[:size] if self._node.extents is not None else bytes(self._data[:size])
+        if self._node.extents is not None:
+            return self.stream().read(size)
+        return bytes(self._data[:size])
 
     def digest(self, into: Hash) -> None:
         if self._node.extents is not None:
@@ -226,7 +228,8 @@ class _MemberContent:
 
     def stream(self) -> BinaryIO:
         if self._node.extents is not None:
-            return io.BytesIO(self._whole())
+            view = _SparseView(self._data, self._node.extents, self._node.facts.size)
+            return cast("BinaryIO", io.BufferedReader(view))
         return cast("BinaryIO", io.BufferedReader(_View(self._data)))
 
     def xattrs(self) -> list[tuple[str, bytes]]:
@@ -234,15 +237,6 @@ class _MemberContent:
 
     def close(self) -> None:
         """Nothing was opened."""
-
-    def _whole(self) -> bytes:
-        """The file with its holes filled."""
-        whole = bytearray(self._node.facts.size)
-        position = 0
-        for offset, length in self._node.extents or ():
-            whole[offset : offset + length] = self._data[position : position + length]
-            position += length
-        return bytes(whole)
 
 
 class _View(io.RawIOBase):
@@ -260,3 +254,39 @@ class _View(io.RawIOBase):
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
+
+
+class _SparseView(io.RawIOBase):
+    """Reads a sparse file with its holes, whose size costs nothing until it is read."""
+
+    def __init__(self, data: memoryview, extents: list[tuple[int, int]], size: int) -> None:
+        self._data = data
+        # The holes end where the file does.
+        self._extents = [*extents, (size, 0)]
+        self._size = size
+        self._index = 0
+        self._stored = 0
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._position >= self._size:
+            return 0
+        offset, length = self._extents[self._index]
+        while self._position >= offset + length and self._index + 1 < len(self._extents):
+            self._stored += length
+            self._index += 1
+            offset, length = self._extents[self._index]
+        if self._position < offset:
+            taken = min(len(buffer), offset - self._position)
+            buffer[:taken] = bytes(taken)
+        else:
+            start = self._position - offset
+            taken = min(len(buffer), length - start)
+            piece = self._data[self._stored + start : self._stored + start + taken]
+            taken = len(piece)
+            buffer[:taken] = piece
+        self._position += taken
+        return taken
