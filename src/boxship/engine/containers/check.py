@@ -21,6 +21,11 @@ _OOM_WARNING = (
     "system running out of resources."
 )
 _BUILT_IN = ("", "boxship", "runc", "io.containerd.runc.v2")
+# getrlimit(2), as Linux has them.
+_ULIMITS = (
+    *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+    *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOSTNAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?")
 
@@ -73,7 +78,7 @@ def security_options(options: tuple[str, ...]) -> SecurityOptions:
     for option in options:
         name, value = _split_option(option)
         if name == "no-new-privileges":
-            found = found._replace(no_new_privileges=value in ("", "true"))
+            found = found._replace(no_new_privileges=_truth(option, value or "true"))
         elif name == "seccomp":
             found = found._replace(seccomp=value if value != "builtin" else "")
         elif name == "label" or (name == "apparmor" and value in ("unconfined", "docker-default")):
@@ -83,6 +88,15 @@ def security_options(options: tuple[str, ...]) -> SecurityOptions:
         else:
             raise InvalidArgumentError(f'invalid --security-opt 2: "{option}"')
     return found
+
+
+def _truth(option: str, word: str) -> bool:
+    """A boolean as Go reads it: one that is not understood must not pass for `no`."""
+    if word in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if word in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise InvalidArgumentError(f'invalid --security-opt: "{option}"')
 
 
 def _split_option(option: str) -> tuple[str, str]:
@@ -146,6 +160,10 @@ def _check_modes(config: ContainerConfig, host: HostConfig, modes: Modes) -> Non
 
 def _check_ulimits(limits: tuple[Ulimit, ...]) -> None:
     for limit in limits:
+        if limit.name not in _ULIMITS:
+            raise InvalidArgumentError(
+                f"invalid ulimit type: {limit.name}", hint=f"one of {', '.join(_ULIMITS)}"
+            )
         soft, hard = (float("inf") if value < 0 else value for value in (limit.soft, limit.hard))
         if soft > hard:
             raise InvalidArgumentError(
