@@ -84,6 +84,9 @@ def test_security_options_are_read() -> None:
     assert found.no_new_privileges
     assert found.seccomp == "unconfined"
     assert not security_options(("no-new-privileges=false",)).no_new_privileges
+    assert security_options(("no-new-privileges=1",)).no_new_privileges
+    with pytest.raises(InvalidArgumentError, match="no-new-privileges=yes"):
+        security_options(("no-new-privileges=yes",))
     with pytest.raises(UnsupportedError):
         security_options(("systempaths=unconfined",))
 
