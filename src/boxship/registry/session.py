@@ -124,8 +124,9 @@ class Session:
         raise UnreachableError(f"{request.describe()}: more than {_MAX_REDIRECTS} redirects")
 
     def _authorized(self, request: Request) -> Response:
-        if request.endpoint.host != self.endpoint.host:
-            # Credentials are for the registry, not for the storage it redirects to.
+        if request.endpoint != self.endpoint:
+            # Credentials are for the registry, not for the storage it redirects to, nor for
+            # whoever listens when it redirects to itself without encryption.
             return self._exchange(request)
         sent = self._authorization
         response = self._exchange(_with_authorization(request, sent))
