@@ -240,8 +240,8 @@ class Host:
         )
 
     @staticmethod
-    def until(condition: Callable[[], Any], what: str) -> Any:
-        return until(condition, what)
+    def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+        return until(condition, what, patience)
 
     # -- requests
 

@@ -61,7 +61,7 @@ def unchanged(host: Any) -> Iterator[None]:
         return {kind: now[kind] ^ names for kind, names in before.items() if now[kind] != names}
 
     try:
-        host.until(lambda: not differences(), "as before")
+        host.until(lambda: not differences(), "as before", patience=5.0)
     except AssertionError:
         raise AssertionError(differences()) from None
 

@@ -33,8 +33,8 @@ RUN = [
     (["--network", "container:idle", "busybox"], 125, "cannot join network of a non running cont"),
     (["--pid", "container:nosuch", "busybox"], 125, "No such container: nosuch"),
     (["--volumes-from", "nosuch", "busybox"], 125, "No such container: nosuch"),
-    (["-v", "/tmp:/x:bogus", "busybox"], 125, "invalid mode: bogus"),
-    (["-v", "/tmp:x", "busybox"], 125, "'x' mount path must be absolute"),
+    (["-v", "/srv:/x:bogus", "busybox"], 125, "invalid mode: bogus"),
+    (["-v", "/srv:x", "busybox"], 125, "'x' mount path must be absolute"),
     (["-v", "a/b:/x", "busybox"], 125, "invalid volume specification: 'a/b:/x'"),
     (["--mount", "type=bind,src=/no,dst=/x", "busybox"], 125, "source path does not exist: /no"),
     (["-m", "1k", "busybox"], 125, "Minimum memory limit allowed is 6MB"),
@@ -143,7 +143,7 @@ def test_a_port_that_a_stranger_has(host: Any, refused: Any) -> None:
     )
     before = host.census.take()
     with listener(host, 18098):
-        with pytest.raises(refused, match="listen tcp4 0.0.0.0:18098.*already in use") as error:
+        with pytest.raises(refused, match=r"listen tcp4 0.0.0.0:18098.*already in use") as error:
             host.post(f"/containers/{one}/start")
         assert error.value.status in (409, 500)
         assert host.state(one)["Status"] == "created"
