@@ -168,6 +168,8 @@ class Connection(asyncio.Protocol):
                 self._inbox.end()
             elif self._http.our_state is h11.DONE:
                 self._next()
+            elif self._http.our_state is h11.MUST_CLOSE:
+                self._transport.close()
 
     def _begin(self, event: h11.Request) -> None:
         target = event.target.decode("ascii", "replace")
@@ -212,10 +214,11 @@ class Connection(asyncio.Protocol):
         """Make ready for the next request, or let the rest of an unread body run out."""
         self._task = None
         self._inbox = None
-        if self._http.our_state is not h11.DONE:
-            self._transport.close()
-        elif self._http.their_state is h11.DONE:
+        ours, theirs = self._http.our_state, self._http.their_state
+        if ours is h11.DONE and theirs is h11.DONE:
             self._next()
+        elif theirs is not h11.SEND_BODY or ours not in (h11.DONE, h11.MUST_CLOSE):
+            self._transport.close()
         else:
             # Closing now would reset the connection, and a client that still uploads would never
             # read our answer.

@@ -1,6 +1,7 @@
 """What images keep alive, and clearing away what nothing does."""
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 from boxship.image.context import Context
 from boxship.image.documents import chain_ids
@@ -11,18 +12,20 @@ Holder = Callable[[], Roots]
 
 
 def collect_garbage(
-    context: Context, holders: Iterable[Holder], *, min_age: float = 0
+    context: Context,
+    holders: Iterable[Holder],
+    *,
+    min_age: float = 0,
+    among: AbstractSet[str] | None = None,
 ) -> Collected:
-    """Delete blobs (so many seconds old) and snapshots that nothing needs.
-
-    An image, a holder, a container or a lease may need them.
-    """
+    """Delete blobs and snapshots that no image, holder, container or lease needs; see `collect`."""
     return collect(
         context.content,
         context.snapshots,
         context.leases,
         lambda: _roots(context, holders),
         min_age=min_age,
+        among=among,
     )
 
 

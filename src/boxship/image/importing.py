@@ -13,8 +13,15 @@ from boxship.storage.gc import Lease
 def import_stream(context: Context, stream: BinaryIO, wanted: Import, what: str) -> Image:
     """Make an image of a tar stream. Blocking; see ImageService.import_."""
     with context.leases.hold() as lease:
-        layer = put_layer(context, stream, None, lease, what)
-        return _enter(context, layer, wanted, lease)
+        return import_leased(context, stream, wanted, what, lease)
+
+
+def import_leased(
+    context: Context, stream: BinaryIO, wanted: Import, what: str, lease: Lease
+) -> Image:
+    """The same, under the caller's lease."""
+    layer = put_layer(context, stream, None, lease, what)
+    return _enter(context, layer, wanted, lease)
 
 
 def _enter(context: Context, layer: NewLayer, wanted: Import, lease: Lease) -> Image:

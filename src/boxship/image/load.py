@@ -99,13 +99,12 @@ class _Archive:
         return self.files[seen]
 
 
-async def load(context: Context, stream: BinaryIO, report: Report) -> list[Image]:
+async def load(context: Context, stream: BinaryIO, report: Report, lease: Lease) -> list[Image]:
     """Load all images of an archive; see ImageService.load."""
     reporter = Reporter(report)
-    with context.leases.hold() as lease:
-        archive = await context.workers.run(None, lambda: _read(context, stream, lease))
-        found = await context.workers.run(None, lambda: _images(context, archive, lease))
-        return [await _enter(context, one, lease, reporter) for one in found]
+    archive = await context.workers.run(None, lambda: _read(context, stream, lease))
+    found = await context.workers.run(None, lambda: _images(context, archive, lease))
+    return [await _enter(context, one, lease, reporter) for one in found]
 
 
 def _read(context: Context, stream: BinaryIO, lease: Lease) -> _Archive:

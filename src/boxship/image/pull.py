@@ -9,7 +9,12 @@ import asyncio
 
 import msgspec
 
-from boxship.errors import InvalidArgumentError
+from boxship.errors import (
+    BoxshipError,
+    ExhaustedError,
+    InvalidArgumentError,
+    UnavailableError,
+)
 from boxship.image.context import Context
 from boxship.image.documents import (
     check_layers,
@@ -29,6 +34,7 @@ from boxship.model.image import Descriptor, Image, ImageConfig, Manifest
 from boxship.model.reference import Reference
 from boxship.model.registry import Credentials
 from boxship.registry.client import RegistryClient
+from boxship.registry.errors import VerificationError
 from boxship.registry.repository import Document
 from boxship.registry.stop import Stop
 from boxship.storage.gc import Lease
@@ -57,8 +63,17 @@ class PullRequest(msgspec.Struct, frozen=True):
     credentials: Credentials
 
 
+def is_resumable(failure: BaseException) -> bool:
+    """Whether a pull that failed so may succeed later, and go on from what it brought in."""
+    if isinstance(failure, VerificationError):
+        return False
+    return not isinstance(failure, BoxshipError) or isinstance(
+        failure, UnavailableError | ExhaustedError
+    )
+
+
 async def pull(
-    context: Context, client: RegistryClient, request: PullRequest, report: Report
+    context: Context, client: RegistryClient, request: PullRequest, report: Report, lease: Lease
 ) -> Image:
     """Pull one image; see ImageService.pull."""
     ref = request.ref
@@ -67,16 +82,15 @@ async def pull(
     stop = Stop()
     repository = client.repository(ref, request.credentials, stop=stop)
     transfer = Transfer(context, repository, ref, reporter, stop)
-    with context.leases.hold() as lease:
-        found = await context.workers.run(stop, lambda: _documents(transfer, request, lease))
-        check_platform(found.config.platform, request.wanted, ref)
-        before = context.images.find(found.id)
-        known = before is not None and before.target.digest == found.target.digest
-        layers = layers_of(found.manifest, found.config)
-        for layer in layers:
-            lease.add(layer.chain, layer.blob.digest)
-        sizes = await _layers(transfer, layers, quiet=known)
-        image = _record(context, request.ref, found, sizes, known=known)
+    found = await context.workers.run(stop, lambda: _documents(transfer, request, lease))
+    check_platform(found.config.platform, request.wanted, ref)
+    before = context.images.find(found.id)
+    known = before is not None and before.target.digest == found.target.digest
+    layers = layers_of(found.manifest, found.config)
+    for layer in layers:
+        lease.add(layer.chain, layer.blob.digest)
+    sizes = await _layers(transfer, layers, quiet=known)
+    image = _record(context, request.ref, found, sizes, known=known)
     reporter.say(f"Digest: {found.digest}")
     newer = "Image is up to date for" if known else "Downloaded newer image for"
     reporter.say(f"Status: {newer} {ref.familiar()}")

@@ -1,7 +1,8 @@
 """The image service: every verb on images, in one place to call and many to read."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import BinaryIO, TypeVar
 
 from boxship import log
@@ -24,7 +25,7 @@ from boxship.model.reference import Reference, parse_reference
 from boxship.model.registry import Credentials
 from boxship.registry.settings import RegistrySettings
 from boxship.storage.content.store import ContentStore
-from boxship.storage.gc import Collected, Leases
+from boxship.storage.gc import Collected, Lease, Leases
 from boxship.storage.records.database import Database
 from boxship.storage.snapshots.store import SnapshotStore
 
@@ -178,7 +179,8 @@ class ImageService:
         ref = parse_reference(reference).with_default_tag()
         wanted = Wanted(platform or host_platform(), named=platform is not None)
         request = pull.PullRequest(ref, wanted, credentials or Credentials())
-        return await pull.pull(self._context, self._client(), request, progress)
+        async with self._undone(unless=pull.is_resumable) as lease:
+            return await pull.pull(self._context, self._client(), request, progress, lease)
 
     async def push(
         self, reference: str, credentials: Credentials | None = None, progress: Report = ignore
@@ -217,7 +219,8 @@ class ImageService:
         """
         from boxship.image import load  # noqa: PLC0415 - compressions cost the daemon's start
 
-        return tuple(await load.load(self._context, stream, progress))
+        async with self._undone() as lease:
+            return tuple(await load.load(self._context, stream, progress, lease))
 
     async def save(self, names: Sequence[str], out: BinaryIO) -> None:
         """Write images as one archive for docker load and for readers of OCI layouts.
@@ -238,9 +241,11 @@ class ImageService:
         """
         from boxship.image import importing  # noqa: PLC0415 - compressions cost the daemon's start
 
-        image = await self._run(
-            lambda: importing.import_stream(self._context, stream, wanted, "file system archive")
-        )
+        context, what = self._context, "file system archive"
+        async with self._undone() as lease:
+            image = await self._run(
+                lambda: importing.import_leased(context, stream, wanted, what, lease)
+            )
         name = image.tags[0] if image.tags else image.id
         self._context.tell("import", image.id, {"name": name})
         return image
@@ -314,6 +319,22 @@ class ImageService:
         if self._registry is not None:
             self._registry.close()
         self._context.workers.close()
+
+    @asynccontextmanager
+    async def _undone(
+        self, unless: Callable[[BaseException], bool] = lambda _: False
+    ) -> AsyncIterator[Lease]:
+        """A lease for what an operation brings in, which is deleted again when it fails."""
+        names: set[str] = set()
+        try:
+            with self._context.leases.hold() as lease:
+                names = lease.names
+                yield lease
+        except BaseException as failure:
+            if names and not unless(failure):
+                holders = tuple(self._holders)
+                await self._run(lambda: collect_garbage(self._context, holders, among=names))
+            raise
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         return await self._context.workers.run(None, work)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -82,13 +83,19 @@ class Leases:
 
 
 class Lease:
-    """What one operation uses."""
+    """What one operation uses.
+
+    Attributes:
+        names: all that was ever added.
+    """
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
+        self.names: set[str] = set()
 
     def add(self, *names: str) -> None:
         """Keep these blobs (digests) and committed snapshots (chain ids)."""
+        self.names.update(names)
         for name in names:
             self._leases.add(self, name)
 
@@ -100,12 +107,14 @@ def collect(
     roots: Callable[[], Roots],
     *,
     min_age: float = 0,
+    among: AbstractSet[str] | None = None,
 ) -> Collected:
     """Remove the blobs and committed snapshots that are neither reachable nor leased.
 
     Snapshots under active ones are reachable too. The roots are asked for after the candidates
     were listed, so what comes into use meanwhile is seen either there or by its lease. Blobs
-    younger than `min_age` seconds stay: an interrupted pull goes on from them.
+    younger than `min_age` seconds stay: an interrupted pull goes on from them. With `among`, only
+    these names are looked at.
     """
     with leases.collecting():
         blobs = dict(content.walk(min_age))
@@ -115,11 +124,12 @@ def collect(
         gone = [
             digest
             for digest in sorted(blobs.keys() - used.blobs)
-            if leases.unless_leased(digest, lambda digest=digest: content.delete(digest))  # type: ignore[misc]
+            if _is_meant(digest, among)
+            and leases.unless_leased(digest, lambda digest=digest: content.delete(digest))  # type: ignore[misc]
         ]
         return Collected(
             tuple(gone),
-            tuple(_discard(snapshots, leases, committed, kept)),
+            tuple(_discard(snapshots, leases, committed, kept, among)),
             sum(blobs[digest] for digest in gone),
         )
 
@@ -141,14 +151,23 @@ def _with_parents(committed: dict[str, str | None], names: Iterable[str]) -> set
     return kept
 
 
+def _is_meant(name: str, among: AbstractSet[str] | None) -> bool:
+    return among is None or name in among
+
+
 def _discard(
-    snapshots: SnapshotStore, leases: Leases, committed: dict[str, str | None], kept: set[str]
+    snapshots: SnapshotStore,
+    leases: Leases,
+    committed: dict[str, str | None],
+    kept: set[str],
+    among: AbstractSet[str] | None,
 ) -> Iterator[str]:
     """Children before parents, so that no layer ever lacks the one below it."""
     unused = committed.keys() - kept
     blocked: set[str | None] = set()
     for name in sorted(unused, key=lambda name: -_height(committed, name)):
-        if name not in blocked and leases.unless_leased(
+        meant = _is_meant(name, among) and name not in blocked
+        if meant and leases.unless_leased(
             name,
             lambda name=name: snapshots.discard(name),  # type: ignore[misc]
         ):

@@ -283,9 +283,12 @@ class Host:
         if "json" not in kind or not data:
             return data
         try:
-            return json.loads(data)
+            found = json.loads(data)
         except ValueError:
             return _documents(data)
+        if isinstance(found, dict) and "errorDetail" in found:
+            raise Refused(200, found["error"])
+        return found
 
     def get(self, path: str, **query: Any) -> Any:
         return self.call("GET", path, **query)

@@ -1,5 +1,6 @@
 """Collection: nothing that is reachable or leased goes, and all the rest does."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,24 @@ def test_unreachable_goes(content: ContentStore, snapshots: SnapshotStore) -> No
     assert collected.size == 4
     assert set(collected.snapshots) == {CHAIN[2], CHAIN[3]}
     assert {name for name, _ in snapshots.walk()} == {CHAIN[0], CHAIN[1]}
+
+
+def test_young_blobs_stay_when_asked(content: ContentStore, snapshots: SnapshotStore) -> None:
+    old, young = content.write(b"old"), content.write(b"young")
+    os.utime(content.path(old), (0, 0))
+    collected = collect(content, snapshots, Leases(), nothing, min_age=3600)
+    assert collected.blobs == (old,)
+    assert content.has(young)
+    assert len(collected.snapshots) == len(CHAIN)
+
+
+def test_only_what_is_named_goes(content: ContentStore, snapshots: SnapshotStore) -> None:
+    mine, other = content.write(b"mine"), content.write(b"other")
+    collected = collect(content, snapshots, Leases(), nothing, among={mine, CHAIN[3], CHAIN[1]})
+    assert collected.blobs == (mine,)
+    assert content.has(other)
+    # The one in the middle is stood upon.
+    assert collected.snapshots == (CHAIN[3],)
 
 
 def test_active_snapshots_hold_their_layers(
