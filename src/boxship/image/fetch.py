@@ -81,11 +81,11 @@ def fetch_document(transfer: Transfer, blob: Descriptor) -> bytes:
     if blob.size > _MAX_DOCUMENT:
         raise InvalidArgumentError(f"config {blob.digest} has {blob.size} bytes")
     memory = _Memory()
-    transfer.repository.fetch(blob, memory)
-    data = bytes(memory.data)
     try:
+        transfer.repository.fetch(blob, memory)
+        data = bytes(memory.data)
         content.write(data, blob.digest)
-    except InvalidArgumentError as error:
+    except (VerificationError, InvalidArgumentError) as error:
         raise _lying(transfer, error) from error
     return data
 
@@ -166,13 +166,10 @@ def _receive(transfer: Transfer, blob: Descriptor, sink: _Tee, ingest: Ingest) -
     try:
         transfer.repository.fetch(blob, sink)
         ingest.commit()
-    except VerificationError:
-        ingest.abort()
-        raise
-    except InvalidArgumentError as error:
+    except (VerificationError, InvalidArgumentError) as error:
         ingest.abort()
         raise _lying(transfer, error) from error
 
 
-def _lying(transfer: Transfer, error: InvalidArgumentError) -> VerificationError:
+def _lying(transfer: Transfer, error: BoxshipError) -> VerificationError:
     return VerificationError(f"registry {transfer.ref.domain}: {error.message}", hint=error.hint)

@@ -411,8 +411,17 @@ def _remove_groups(top: Path) -> None:
     if top.is_dir():
         for path in sorted(top.rglob("*/"), reverse=True):
             if path.is_dir():
-                path.rmdir()
+                until(lambda path=path: _removed(path), f"removal of {path}")
         top.rmdir()
+
+
+def _removed(group: Path) -> bool:
+    """A killed process stays in its group until its parent has looked at it."""
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _new_network() -> int:
