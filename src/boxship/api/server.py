@@ -111,9 +111,14 @@ def _host_port(text: str, default: int) -> tuple[str, int]:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket nobody serves; refuse where somebody does."""
+    """Remove a socket nobody serves; refuse where somebody does, or where it is something else."""
     if not path.exists():
         return
+    if not path.is_socket():
+        raise ConflictError(
+            f"cannot listen on unix://{path}: there is something else than a socket",
+            hint="remove it, or give another --host",
+        )
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.connect(str(path))

@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -196,14 +197,16 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         pidfile=Path(one("pidfile", exec_root / "boxship.pid")).absolute(),
         runtimes=_runtimes(flags.add_runtime or (), document),
         default_runtime=_default_runtime(one("default_runtime", "boxship")),
-        insecure_registries=tuple(one("insecure_registry", (), "insecure_registries")),
-        registry_mirrors=tuple(one("registry_mirror", (), "registry_mirrors")),
+        insecure_registries=_places(
+            "insecure-registry", one("insecure_registry", (), "insecure_registries")
+        ),
+        registry_mirrors=_places("registry-mirror", one("registry_mirror", (), "registry_mirrors")),
         bip=_bip(one("bip", "")),
         dns=tuple(_address("dns", text) for text in one("dns", ())),
         log_driver=one("log_driver", "json-file"),
         log_options=document.log_opts | dict(_pair("log-opt", o) for o in flags.log_opt or ()),
         log_level="debug" if one("debug", default=False) else one("log_level", "info"),
-        labels=tuple(one("label", (), "labels")),
+        labels=_labels(one("label", (), "labels")),
         cgroup_parent=_group(one("cgroup_parent", "/boxship")),
         address_pools=_pools(flags.default_address_pool or (), document),
         tls=bool(one("tls", default=False)),
@@ -238,15 +241,49 @@ def _pools(items: list[str] | tuple[str, ...], document: DaemonFile) -> tuple[Ad
         if set(fields) != {"base", "size"} or not fields["size"].isdigit():
             raise InvalidArgumentError(f"invalid default-address-pool {item!r}: want base=,size=")
         pools.append(AddressPool(fields["base"], int(fields["size"])))
+    for pool in pools:
+        _check_pool(pool)
     return tuple(pools)
 
 
+def _check_pool(pool: AddressPool) -> None:
+    what = f"invalid default-address-pool base={pool.base},size={pool.size}"
+    try:
+        prefix = ipaddress.IPv4Network(pool.base).prefixlen
+    except ValueError as error:
+        raise InvalidArgumentError(f"{what}: {error}") from error
+    if not prefix <= pool.size <= 30:
+        raise InvalidArgumentError(
+            f"{what}: networks of this size cannot be cut from it",
+            hint=f"give a length of prefix from {prefix} to 30",
+        )
+
+
+def _labels(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple("=".join(_pair("label", item)) for item in items)
+
+
+def _places(name: str, items: Iterable[str]) -> tuple[str, ...]:
+    """Registries by host or URL."""
+    found = tuple(items)
+    for item in found:
+        if not item or any(character.isspace() for character in item):
+            raise InvalidArgumentError(f"invalid {name} {item!r}: want a host, as example.com:5000")
+    return found
+
+
 def _bip(text: str) -> str:
-    if text:
-        try:
-            ipaddress.ip_interface(text)
-        except ValueError as error:
-            raise InvalidArgumentError(f"invalid bip {text!r}: {error}") from error
+    if not text:
+        return ""
+    try:
+        own = ipaddress.IPv4Interface(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"invalid bip {text!r}: {error}") from error
+    if own.ip not in own.network.hosts() or own.is_loopback or own.is_multicast:
+        raise InvalidArgumentError(
+            f"invalid bip {text!r}: the bridge cannot have this address",
+            hint="give it one of a host, and the length of its prefix, as 172.17.0.1/16",
+        )
     return text
 
 

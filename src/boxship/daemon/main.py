@@ -1,6 +1,7 @@
 """The daemon's main loop: take the lock, wire the parts, serve until told to stop."""
 
 import asyncio
+import errno
 import fcntl
 import gc
 import os
@@ -17,6 +18,12 @@ from boxship.errors import BoxshipError, ConflictError, InvalidArgumentError
 from boxship.paths import Paths
 
 EXIT_FAILURE = 1
+_HINTS = {
+    errno.EACCES: "run as root",
+    errno.EPERM: "run as root",
+    errno.EROFS: "mount its file system for writing, or give another --data-root and --exec-root",
+    errno.ENOSPC: "free some space",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_serve(config))
     except BoxshipError as error:
         log.error(str(error))
+        return EXIT_FAILURE
+    except OSError as error:
+        # Of a place that was configured, or of the host's kernel: the system's words name it.
+        log.error(f"the daemon cannot start: {error}")
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return 0
@@ -70,7 +81,8 @@ def _make_directories(paths: Paths) -> None:
             path.chmod(mode)
         except OSError as error:
             raise InvalidArgumentError(
-                f"cannot use directory {path}: {error.strerror}", hint="run as root"
+                f"cannot use directory {path}: {error.strerror}",
+                hint=_HINTS.get(error.errno or 0, ""),
             ) from error
 
 

@@ -26,6 +26,7 @@ from boxship.daemon.config import DaemonConfig
 from boxship.engine.engine import Engine, Parts
 from boxship.engine.events import EventBus
 from boxship.engine.exit_relay import ExitRelay
+from boxship.engine.logs.options import check_log
 from boxship.engine.settings import EngineSettings
 from boxship.engine.values import ListQuery
 from boxship.errors import ConflictError, UnavailableError
@@ -204,7 +205,9 @@ def _engine_settings(config: DaemonConfig) -> EngineSettings:
     options = dict(config.log_options)
     if config.log_driver == settings.log.driver:
         options = settings.log.options | options
-    return msgspec.structs.replace(settings, log=LogConfig(config.log_driver, options))
+    chosen = LogConfig(config.log_driver, options)
+    check_log(chosen)
+    return msgspec.structs.replace(settings, log=chosen)
 
 
 def _network_settings(config: DaemonConfig) -> NetworkSettings:

@@ -147,7 +147,7 @@ def _put_back(context: Context, entry: Entry) -> None:
 def _sweep(context: Context) -> None:
     context.trash.empty()
     for key in list(context.snapshots.active()):
-        if context.store.get(key) is None:
+        if not context.store.owns(key):
             log.info(f"removing left-over snapshot {key[:12]}")
             context.snapshots.remove(key)
     for directory in (context.paths.container_data("x").parent, context.paths.bundle("x").parent):
@@ -159,7 +159,7 @@ def _sweep(context: Context) -> None:
 def _strays(context: Context, directory: Path) -> Iterable[Path]:
     if not directory.is_dir():
         return []
-    return [path for path in directory.iterdir() if context.store.get(path.name) is None]
+    return [path for path in directory.iterdir() if not context.store.owns(path.name)]
 
 
 def _wants_to_run(entry: Entry) -> bool:

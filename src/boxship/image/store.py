@@ -265,7 +265,11 @@ class ImageStore:
             except (BoxshipError, msgspec.MsgspecError) as damaged:
                 log.warn(f"image {row.id} is left out: {damaged}")
         for row in self._name_records:
-            name = msgspec.json.decode(row.body, type=NameRecord)
+            try:
+                name = msgspec.json.decode(row.body, type=NameRecord)
+            except msgspec.MsgspecError as damaged:
+                log.warn(f"image name {row.id} is left out: {damaged}")
+                continue
             if name.image in self._images:
                 self._remember(row.id, name)
 

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
+from boxship.errors import InternalError, InvalidArgumentError, NotFoundError
 from boxship.image.context import Context
 from boxship.image.documents import chain_ids
 from boxship.image.progress import Reporter, short
@@ -96,6 +97,24 @@ async def sizes_of(
 
 
 def _unpack(context: Context, layer: Layer) -> int:
+    try:
+        return _unpack_blob(context, layer)
+    except FileNotFoundError as gone:
+        raise NotFoundError(
+            f"layer {layer.blob.digest} is not in the store", hint="pull or load its image again"
+        ) from gone
+    except InvalidArgumentError as failure:
+        if context.content.verify(layer.blob.digest):
+            raise
+        # Not the image is to blame but this disk: out of the way of a pull that brings it anew.
+        context.content.delete(layer.blob.digest)
+        raise InternalError(
+            f"layer {layer.blob.digest} was damaged on the disk and is removed",
+            hint="pull or load its image again",
+        ) from failure
+
+
+def _unpack_blob(context: Context, layer: Layer) -> int:
     snapshots = context.snapshots
     with snapshots.stage(layer.chain, layer.parent) as stage:
         parents = snapshots.layers(layer.parent) if layer.parent else ()

@@ -14,6 +14,7 @@ from boxship.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from boxship.log import error
 from boxship.model.network import IpamPool, Network, NetworkRequest
 from boxship.network.ipam import choose_subnet, complete_pool
 from boxship.network.settings import NetworkSettings
@@ -51,7 +52,11 @@ class Catalog:
     def load(self, used: Iterable[IPv4Network]) -> None:
         """Read the records and make the predefined networks that are missing."""
         for record in self._records.list():
-            self._networks[record.id] = _decode(record.body)
+            try:
+                self._networks[record.id] = _decode(record.body)
+            except msgspec.MsgspecError as damaged:
+                error(f"network {record.name}: its record is damaged, it is forgotten: {damaged}")
+                self._records.delete(record.id)
         used = list(used)
         for name, driver in (("none", "null"), ("host", "host"), ("bridge", "bridge")):
             if self._by_name(name) is None:

@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.log import warn
 from boxship.model.volume import Volume
 from boxship.storage.records.database import Database
-from boxship.storage.records.records import Records
+from boxship.storage.records.records import Record, Records
 from boxship.storage.snapshots.usage import tree_usage
 from boxship.storage.trees import Trash
 from boxship.volume.copying import populate
@@ -121,7 +122,8 @@ class VolumeService:
 
     def list(self) -> _Volumes:
         """All volumes, by name."""
-        return [_decode(record.body) for record in self._records.list()]
+        read = (_read(record) for record in self._records.list())
+        return [volume for volume in read if volume is not None]
 
     def remove(self, name: str, users: Sequence[str] = (), *, force: bool = False) -> Volume | None:
         """Remove a volume and what is in it; the directory is deleted in the background.
@@ -239,7 +241,7 @@ class VolumeService:
 
     def _find(self, name: str) -> Volume | None:
         record = self._records.find(name)
-        return _decode(record.body) if record else None
+        return _read(record) if record else None
 
     def _data(self, name: str) -> Path:
         return self._root / name / _DATA
@@ -266,3 +268,12 @@ def _check_name(name: str) -> None:
         )
     if len(name) > 255:
         raise InvalidArgumentError(f"create {name}: a volume name has at most 255 characters")
+
+
+def _read(record: Record) -> Volume | None:
+    """What a record says; None when it is damaged, which costs this volume only."""
+    try:
+        return _decode(record.body)
+    except msgspec.MsgspecError as damaged:
+        warn(f"volume {record.id}: its record is damaged, its files are left alone: {damaged}")
+        return None

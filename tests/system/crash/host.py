@@ -386,11 +386,16 @@ class Host:
 
     # -- the end
 
-    def close(self) -> None:
-        """Kill whatever is left, and remove every trace."""
+    def close_daemon(self) -> None:
+        """Kill everything, so that what it stands on can go."""
         until(lambda: not self._kill_all(), "the host's processes end")
         if self.daemon is not None:
             self.daemon.wait()
+            self.daemon = None
+
+    def close(self) -> None:
+        """Kill whatever is left, and remove every trace."""
+        self.close_daemon()
         for hierarchy in [_CGROUPS, *_CGROUPS.glob("*/")]:
             _remove_groups(hierarchy / self.group.lstrip("/"))
         os.close(self.network)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from boxship import log
 from boxship.engine.logs.reader import Ending
 from boxship.engine.values import WaitResult
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -111,8 +112,15 @@ class ContainerStore:
         self._records = records
         self._entries: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
+        self._unreadable: set[str] = set()
         for record in records.list():
-            self._keep(Entry(_decode(record.body)))
+            try:
+                self._keep(Entry(_decode(record.body)))
+            except msgspec.MsgspecError as damaged:
+                log.error(
+                    f"container {record.id}: its record is damaged, it is left alone: {damaged}"
+                )
+                self._unreadable.add(record.id)
 
     def _keep(self, entry: Entry) -> None:
         self._entries[entry.id] = entry
@@ -127,6 +135,10 @@ class ContainerStore:
     def get(self, container_id: str) -> Entry | None:
         """By full id only."""
         return self._entries.get(container_id)
+
+    def owns(self, container_id: str) -> bool:
+        """Whether there is such a container, be its record readable or not."""
+        return container_id in self._entries or container_id in self._unreadable
 
     def find(self, ref: str) -> Entry:
         """By full id, name or unique prefix of the id, in this order.

@@ -11,6 +11,7 @@ A blob is written to an ingest file, verified, fsynced and renamed; one that exi
 Every method may be called from any thread.
 """
 
+import hashlib
 import math
 import os
 import time
@@ -23,6 +24,7 @@ from boxship.errors import NotFoundError
 from boxship.model.digest import Digest, digest_of, hex_of, parse_digest
 from boxship.storage.content.ingest import Ingest, clean_partials, discard_partials
 
+_BLOCK = 1 << 20
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY_INDEX = b'{"schemaVersion":2,"manifests":[]}'
 
@@ -75,6 +77,18 @@ class ContentStore:
             return self.path(digest).open("rb", buffering=0)
         except FileNotFoundError as absent:
             raise _missing(digest) from absent
+
+    def verify(self, digest: Digest) -> bool:
+        """Whether the blob still is what its name says; reads all of it.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        with self.open(digest) as blob:
+            found = hashlib.sha256()
+            while block := blob.read(_BLOCK):
+                found.update(block)
+        return found.hexdigest() == hex_of(digest)
 
     def read(self, digest: Digest) -> bytes:
         """The whole blob: for manifests and configs.

@@ -65,7 +65,8 @@ class Database:
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
             self._migrate()
         except sqlite3.DatabaseError as failure:
-            raise InternalError(f"cannot open database {path}: {failure}") from failure
+            hint = "free some space" if _is_full(failure) else ""
+            raise InternalError(f"cannot open database {path}: {failure}", hint=hint) from failure
 
     def _migrate(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -122,7 +123,7 @@ class Database:
             raise self._translated(failure) from failure
 
     def _translated(self, failure: sqlite3.DatabaseError) -> ExhaustedError | InternalError:
-        if getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        if _is_full(failure):
             return exhausted(f"a record in {self._path}")
         return InternalError(f"database {self._path} failed: {failure}")
 
@@ -152,3 +153,7 @@ class Database:
             checkpoint.join()
         with self._lock:
             self._connection.close()
+
+
+def _is_full(failure: sqlite3.DatabaseError) -> bool:
+    return getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
