@@ -203,7 +203,7 @@ class Request:
             return msgspec.json.decode(data or b"{}", type=kind)
         except msgspec.ValidationError:
             return _tolerant(data, kind)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidArgumentError(f"invalid JSON in request body: {error}") from error
 
     async def stream(self, content_type: str = "application/json", *, status: int = 200) -> Stream:

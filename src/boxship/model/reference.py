@@ -14,6 +14,7 @@ from boxship.model.digest import Digest, parse_digest
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 _MAX_NAME = 255
+_SHOWN = 300
 
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -107,4 +108,5 @@ def _digest(text: str, whole: str) -> Digest:
 
 
 def _invalid(text: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"invalid reference format: {text!r}")
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return InvalidArgumentError(f"invalid reference format: {shown!r}")

@@ -25,6 +25,8 @@ from typing import Any
 
 from boxship.kernel import abi, netlink
 from boxship.kernel.namespaces import setns, unshare
+from boxship.model.digest import digest_of
+from boxship.model.platform import host_platform
 
 PATIENCE = 20.0
 _PAUSE = 0.005
@@ -271,6 +273,20 @@ class Host:
             raise Refused(response.status, json.loads(text)["message"])
         return response
 
+    @staticmethod
+    def answer(sock: socket.socket) -> bytes:
+        """The answer to a request that was sent by hand.
+
+        Raises:
+            Refused: the status says so.
+        """
+        with http.client.HTTPResponse(sock) as response:
+            response.begin()
+            data = response.read()
+        if response.status >= 400:
+            raise Refused(response.status, json.loads(data)["message"])
+        return data
+
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """A request; its answer as one or several documents, or bytes.
 
@@ -298,6 +314,23 @@ class Host:
 
     def background(self, method: str, path: str, body: Any = None, **query: Any) -> Task:
         return Task(lambda: self.call(method, path, body, **query))
+
+    @staticmethod
+    def tar(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
+        return tar(files)
+
+    @staticmethod
+    def image_of(size: int) -> bytes:
+        """An archive as of `docker save`, with a layer of so many bytes."""
+        layer = tar({"big": os.urandom(size)})
+        config = {
+            "os": "linux",
+            "architecture": host_platform().architecture,
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(layer)]},
+        }
+        manifest = [{"Config": "c.json", "RepoTags": ["big:1"], "Layers": ["l.tar"]}]
+        documents = {"manifest.json": manifest, "c.json": config}
+        return tar({**{n: json.dumps(d).encode() for n, d in documents.items()}, "l.tar": layer})
 
     # -- containers
 

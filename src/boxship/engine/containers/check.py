@@ -121,6 +121,10 @@ def _check_config(config: ContainerConfig) -> None:
         name = item.partition("=")[0]
         if not name or "\x00" in item:
             raise InvalidArgumentError(f"invalid environment variable: {item}")
+    words = (*(config.entrypoint or ()), *(config.command or ()), config.user, config.working_dir)
+    for word in words:
+        if "\x00" in word:
+            raise InvalidArgumentError(f"invalid argument {word!r}: it holds a NUL byte")
     for name in config.labels:
         if _CONTROL.search(name):
             raise InvalidArgumentError(f"invalid label {name!r}: it has control characters")

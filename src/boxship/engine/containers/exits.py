@@ -11,6 +11,7 @@ from boxship.engine.containers.start import start_again
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
 from boxship.engine.restart_policy import Ended, next_delay, should_restart
+from boxship.errors import BoxshipError
 from boxship.model.container import Container, ContainerState
 from boxship.runtime.keeper.messages import Exit
 
@@ -65,14 +66,15 @@ def _record(context: Context, entry: Entry, ended: Exit, *, again: bool) -> None
         finished_at=ended.at,
     )
     entry.stopping = False
-    context.store.save(
-        entry,
-        msgspec.structs.replace(
-            container,
-            state=state,
-            restart_count=container.restart_count + again,
-        ),
+    ended_so = msgspec.structs.replace(
+        container, state=state, restart_count=container.restart_count + again
     )
+    try:
+        context.store.save(entry, ended_so)
+    except BoxshipError as failure:
+        # It has ended all the same, and whoever waits for it must hear it.
+        log.error(f"the end of container {entry.id[:12]} is not recorded: {failure}")
+        entry.container = ended_so
 
 
 def _tell_death(context: Context, entry: Entry, ended: Exit) -> None:

@@ -1,5 +1,6 @@
 """The database file: one SQLite connection, its schema, and transactions."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ _MIGRATIONS: tuple[str, ...] = ("\n".join(_RECORD_TABLE.format(name=name) for na
 
 # About a megabyte of log.
 _STATEMENTS = 300
+_LOG_SIZE = 2 << 20
 
 Value = str | bytes | int | None
 
@@ -40,6 +42,9 @@ class Database:
     `synchronous=NORMAL`: a commit is a write to the log without fsync (about 20 us instead of
     milliseconds). A crash of the daemon loses nothing; a power cut may lose the last commits but
     never damages the file, and what they described (processes, mounts) is lost with it.
+
+    The log has its room on the disk from the start, so that what ends can be recorded, and what
+    takes room removed, when the disk is full.
 
     SQLite moves the log into the file within an unlucky commit, which then waits 10 ms and more
     for the disk; here a thread does it.
@@ -64,6 +69,7 @@ class Database:
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute("PRAGMA wal_autocheckpoint=0")
             self._migrate()
+            _reserve(path)
         except sqlite3.DatabaseError as failure:
             hint = "free some space" if _is_full(failure) else ""
             raise InternalError(f"cannot open database {path}: {failure}", hint=hint) from failure
@@ -153,6 +159,21 @@ class Database:
             checkpoint.join()
         with self._lock:
             self._connection.close()
+
+
+def _reserve(path: Path) -> None:
+    """Give the log its room; SQLite overwrites it from the start, and never makes it smaller.
+
+    Zeros behind the last frame are no frame, as is what an earlier round left there
+    (sqlite.org/walformat.html).
+    """
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        with log.open("r+b", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size < _LOG_SIZE:
+                os.posix_fallocate(file.fileno(), 0, _LOG_SIZE)
+    except OSError as failure:
+        warn(f"the log of database {path} may not grow when the disk is full: {failure}")
 
 
 def _is_full(failure: sqlite3.DatabaseError) -> bool:
