@@ -20,6 +20,12 @@ _spec.loader.exec_module(host_module)
 Host = host_module.Host
 
 
+@pytest.fixture
+def refused() -> type[Exception]:
+    """The exception of an answer that is an error."""
+    return host_module.Refused
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the busybox image in it."""

@@ -27,6 +27,7 @@ from boxship.errors import (
     ConflictError,
     InternalError,
     InvalidArgumentError,
+    NotFoundError,
     NotModifiedError,
 )
 from boxship.model.container import Container, ContainerState, PublishedPort
@@ -104,7 +105,13 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     files.write_files(context, container)
     spec = container_spec(context, container, sandbox, mounts)
     bundle = write_bundle(context, container, spec, undo)
-    pid = await context.supervisor.create(_request(context, container, str(bundle)))
+    try:
+        request = _request(context, container, str(bundle))
+    except NotFoundError:
+        # A power cut may have cost layers; their blobs are safe.
+        await _unpack_again(context, container)
+        request = _request(context, container, str(bundle))
+    pid = await context.supervisor.create(request)
     undo.push_async_callback(context.supervisor.delete, entry.id)
     ports: tuple[PublishedPort, ...] = ()
     if endpoints:
@@ -122,6 +129,12 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     state = ContainerState(status="running", pid=pid, started_at=began)
     context.store.save(entry, msgspec.structs.replace(entry.container, state=state))
     context.tell(entry, "start")
+
+
+async def _unpack_again(context: Context, container: Container) -> None:
+    image = context.images.find(container.image_id)
+    if image is not None:
+        await context.images.ensure_unpacked(image)
 
 
 def _request(context: Context, container: Container, bundle: str) -> CreateRequest:

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from boxship.errors import ConflictError, InternalError, NotFoundError
+from boxship.log import warn
 from boxship.storage.snapshots.names import short_name
+from boxship.storage.snapshots.settling import Settling
 from boxship.storage.space import guard_space
 from boxship.storage.trees import Trash, make_directory
 
@@ -16,10 +18,11 @@ from boxship.storage.trees import Trash, make_directory
 class LayerDirectory:
     """The layers of one snapshot store."""
 
-    def __init__(self, root: Path, trash: Trash) -> None:
+    def __init__(self, root: Path, trash: Trash, settling: Settling) -> None:
         self._layers = root / "l"
         self._staging = root / "staging"
         self._trash = trash
+        self._settling = settling
         # Layers never change, so a stack is read once: a container's start asks for it twice.
         self._stacks: dict[str, tuple[Path, ...]] = {}
         self._lock = threading.Lock()
@@ -27,6 +30,10 @@ class LayerDirectory:
         # What a crash left behind.
         trash.put(self._staging)
         self._staging.mkdir(mode=0o700)
+        for place in settling.spoilt():
+            warn(f"layer {place.name} was not on the disk when the host went down: discarded")
+            trash.put(place)
+        settling.resume()
 
     def staging(self, label: str) -> Path:
         """A new private directory that a crash takes with it."""
@@ -100,9 +107,11 @@ class LayerDirectory:
             (directory / "chain").write_text(name)
             if parent is not None:
                 (directory / "parent").write_text(parent)
+            self._settling.mark(directory)
         place = self._place(name)
         try:
             directory.rename(place)
+            self._settling.published()
         except OSError as taken:
             if not place.is_dir():
                 raise

@@ -13,6 +13,7 @@ Nothing but directories is recorded, so there is nothing to get out of step with
     ROOT/l/HEX16/fs             a layer's tree, in overlay form; HEX16 begins its chain id
     ROOT/l/HEX16/chain          the whole chain id
     ROOT/l/HEX16/parent         the parent's chain id; absent at the bottom
+    ROOT/l/HEX16/unsettled      the host's boot id, until the layer surely is on the disk
     ROOT/active/KEY/{fs,work}   an active snapshot's tree and overlay work directory
     ROOT/active/KEY/parent      the chain id it stands on; absent when it stands on nothing
     ROOT/staging, ROOT/trash    on the way in and out; emptied at start
@@ -31,9 +32,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.kernel.durability import boot_id
 from boxship.model.mount import Mount
 from boxship.storage.snapshots.layers import LayerDirectory, Stage
 from boxship.storage.snapshots.names import check_key
+from boxship.storage.snapshots.settling import QUIET_SECONDS, Settling
 from boxship.storage.snapshots.usage import Usage, tree_usage
 from boxship.storage.space import guard_space
 from boxship.storage.trees import Trash, delete_tree, make_directory
@@ -42,14 +45,22 @@ from boxship.storage.trees import Trash, delete_tree, make_directory
 class SnapshotStore:
     """Committed layers and active snapshots under one directory. Safe to use from any thread."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, boot: str = "", quiet: float = QUIET_SECONDS) -> None:
+        """Open it, without the layers that a power cut may have spoilt.
+
+        Args:
+            root: made if it is not there.
+            boot: name of this boot of the host; empty to ask the kernel.
+            quiet: seconds after a layer before the disk is made to write; see `settling`.
+        """
         self.root = _check_root(root)
         # Set-user-id programs of images are so for the host too: only we get at them here.
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o700)
         self._active = root / "active"
         self._trash = Trash(root / "trash")
-        self._layers = LayerDirectory(root, self._trash)
+        self._settling = Settling(root / "l", boot or boot_id(), quiet)
+        self._layers = LayerDirectory(root, self._trash, self._settling)
         self._active.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._trash.empty()
 
@@ -189,6 +200,7 @@ class SnapshotStore:
 
     def close(self) -> None:
         """Wait until removed trees are deleted."""
+        self._settling.close()
         self._trash.close()
 
     def _make_active(self, place: Path, parent: str | None, lower: tuple[Path, ...]) -> None:
