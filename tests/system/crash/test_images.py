@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import signal
 import tarfile
 import threading
@@ -241,16 +242,24 @@ def test_in_a_run(host: Any, roles: tuple[str, ...]) -> None:
 
 
 def executing(host: Any) -> int:
-    """The process of a step, once its shell runs."""
+    """The process of a step, once its shell has set its trap: before that, being process 1 of
+    its pid namespace, it would not see the signal (pid_namespaces(7))."""
 
     def shell() -> int:
         for process in host.census.processes():
             command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             if process.role == "container" and command.startswith(b"/bin/sh"):
-                return int(process.pid)
+                return int(process.pid) if catches(process.pid, signal.SIGTERM) else 0
         return 0
 
     return int(host.until(shell, "the step's shell"))
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal (proc_pid_status(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    return bool(mask >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("instruction", ["COPY big /big", "RUN true", "WORKDIR /new"])
