@@ -294,11 +294,12 @@ def test_a_real_root_survives_the_round_trip(tmp_path: Path) -> None:
         cp /bin/ls "$1/usr/bin/ls" && ln "$1/usr/bin/ls" "$1/usr/bin/dir"
         chmod 4755 "$1/usr/bin/ls"
         ln -s usr/bin "$1/bin" && mknod "$1/dev/null" c 1 3 && mkfifo "$1/pipe"
-        truncate -s 10M "$1/sparse" && printf x >> "$1/sparse" && setfattr -n user.a -v b "$1/etc"
+        truncate -s 10M "$1/sparse" && printf x >> "$1/sparse"
         chown -R 1:2 "$1/etc" && mknod "$1/gone" c 0 0
-        setfattr -n user.overlay.opaque -v y "$1/etc/ssl"
     """
     subprocess.run(["sh", "-euc", script, "sh", first], check=True)
+    os.setxattr(first / "etc", "user.a", b"b")
+    os.setxattr(first / "etc/ssl", "user.overlay.opaque", b"y")
     out = io.BytesIO()
     packed = write_layer(first, out)
     second.mkdir()
