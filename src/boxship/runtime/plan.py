@@ -23,6 +23,7 @@ from boxship.runtime.mounting import (
 )
 from boxship.runtime.options import root_propagation
 from boxship.runtime.process import ProcessPlan, plan_process
+from boxship.runtime.refusals import check_linux
 from boxship.runtime.settings import (
     LoopbackUp,
     MakeDirectory,
@@ -171,6 +172,7 @@ def make_plan(
 
 def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
     spaces = plan.namespaces
+    check_linux(spec.get("linux") or {})
     if "mount" not in spaces.new:
         msg = "a container needs a new mount namespace"
         raise InvalidArgumentError(msg, hint='add {"type": "mount"} to linux.namespaces')

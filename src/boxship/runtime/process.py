@@ -13,6 +13,7 @@ from boxship.runtime.credentials import (
     User,
 )
 from boxship.runtime.program import ChangeDirectory, FindProgram
+from boxship.runtime.refusals import check_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def plan_process(
 
     Raises:
         InvalidArgumentError: something required is missing, or a capability is unknown.
-        UnsupportedError: the seccomp profile needs an agent.
+        UnsupportedError: the seccomp profile needs an agent, or a field cannot be honoured.
     """
     if not process or not process.get("args"):
         raise InvalidArgumentError("the spec has no process.args: there is nothing to run")
+    check_process(process)
     profile = (spec.get("linux") or {}).get("seccomp") or {}
     if profile and seccomp.needs_listener(profile):
         raise UnsupportedError("seccomp profiles with SCMP_ACT_NOTIFY are not supported yet")
