@@ -24,18 +24,19 @@ _GLOBAL = (
     Option("systemd-cgroup", "not supported", switch=True),
     Option("cgroup-manager", "cgroupfs; others are not supported"),
     Option("rootless", "ignored", switch=False),
-    Option("config", "ignored"),
     Option("version", "print the version", short="v", switch=True),
     Option("help", "print this", short="h", switch=True),
 )
 _HELP = Option("help", "print this", short="h", switch=True)
 _BUNDLE = Option("bundle", "directory with config.json (default .)", short="b")
+_CONFIG = Option("config", "file to read in place of the bundle's config.json", short="f")
 _CONSOLE = Option("console-socket", "unix socket that gets the terminal's master")
 _PID_FILE = Option("pid-file", "file to write the process id to")
 _PRESERVE = Option("preserve-fds", "how many descriptors from 3 on to pass")
 _NO_KEYRING = Option("no-new-keyring", "ignored: there is always a new one", switch=True)
 _CREATE = (
     _BUNDLE,
+    _CONFIG,
     _CONSOLE,
     _PID_FILE,
     _PRESERVE,
@@ -80,7 +81,11 @@ COMMANDS = {
         "ID",
         "create and start a container, and wait for it",
         "commands:run",
-        (*_CREATE, Option("detach", "do not wait", short="d", switch=True)),
+        (
+            *_CREATE,
+            Option("detach", "do not wait", short="d", switch=True),
+            Option("keep", "do not delete it when it has ended", switch=True),
+        ),
     ),
     "state": Command("ID", "print a container's state", "queries:state"),
     "kill": Command(
@@ -93,7 +98,10 @@ COMMANDS = {
         "ID",
         "delete a container",
         "commands:delete",
-        (Option("force", "kill it if it runs", short="f", switch=True),),
+        (
+            Option("force", "kill it if it runs", short="f", switch=True),
+            Option("regex", "ID is a regular expression: delete all that match", switch=True),
+        ),
     ),
     "exec": Command(
         "ID [COMMAND...]",
@@ -110,7 +118,7 @@ COMMANDS = {
             Option("cap", "capability to add", short="c", repeated=True),
             Option("no-new-privs", "set no_new_privs", switch=True),
             Option("ignore-paused", "ignored", switch=True),
-            Option("cgroup", "ignored"),
+            Option("cgroup", "existing group to run it in, below the container's"),
             _PID_FILE,
             _CONSOLE,
             _PRESERVE,
@@ -199,6 +207,11 @@ def _dispatch(options: Arguments) -> int:
     if options.has("systemd-cgroup") or options.text("cgroup-manager", "cgroupfs") == "systemd":
         msg = "cgroups through systemd are not supported"
         raise InvalidArgumentError(msg, hint="leave --systemd-cgroup out")
+    if options.text("cgroup-manager", "cgroupfs") != "cgroupfs":
+        manager = options.text("cgroup-manager")
+        raise InvalidArgumentError(
+            f"cgroup manager {manager!r} is not supported", hint="use cgroupfs"
+        )
     name, *words = options.rest
     command = COMMANDS.get(name)
     if command is None:

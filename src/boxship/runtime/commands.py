@@ -7,6 +7,7 @@ from boxship.errors import ConflictError, InvalidArgumentError
 from boxship.kernel import abi, shield
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import document, lifecycle
+from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.state import Store, group
 
 TYPE_CHECKING = False
@@ -81,8 +82,27 @@ def kill(store: Store, arguments: "Arguments", _: "Arguments") -> int:
 def delete(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     """Delete a container."""
     force = arguments.has("force")
-    lifecycle.delete(LinuxKernel(), store, arguments.rest[0], force=force)
+    for container_id in _selected(store, arguments):
+        lifecycle.delete(LinuxKernel(), store, container_id, force=force)
     return 0
+
+
+def _selected(store: Store, arguments: "Arguments") -> "list[str]":
+    """The containers that `delete` means.
+
+    Raises:
+        InvalidArgumentError: the regular expression is none.
+    """
+    word = arguments.rest[0]
+    if not arguments.has("regex"):
+        return [word]
+    import re  # noqa: PLC0415 - 7 ms, and rarely asked for
+
+    try:
+        pattern = re.compile(word)
+    except re.error as error:
+        raise InvalidArgumentError(f"{word!r} is not a regular expression: {error}") from error
+    return [container_id for container_id in store.ids() if pattern.search(container_id)]
 
 
 def pause(store: Store, arguments: "Arguments", _: "Arguments") -> int:
@@ -117,11 +137,31 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     process = _process(record.spec, arguments, words)
     wanted = foreground.ExecOptions(process)
     wanted.detach = arguments.has("detach")
+    wanted.cgroup = _subgroup(record.cgroup, arguments.text("cgroup"))
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
     wanted.preserve_fds = arguments.number("preserve-fds")
     wanted.cache = store.cache
     return foreground.execute(_kernel(), record, wanted)
+
+
+def _subgroup(container: str, word: str) -> str:
+    """The group that `exec --cgroup` names: it lies below the container's and is there.
+
+    Raises:
+        InvalidArgumentError: it would be somewhere else, or does not exist.
+    """
+    if not word:
+        return container
+    parts = [part for part in word.split("/") if part]
+    if ".." in parts:
+        raise InvalidArgumentError(f"--cgroup {word} leads out of the container's group")
+    path = "/".join((container, *parts))
+    if not open_cgroup(detect(), path).exists():
+        raise InvalidArgumentError(
+            f"cgroup {path} does not exist", hint="make it first, or leave --cgroup out"
+        )
+    return path
 
 
 def _process(
@@ -172,6 +212,8 @@ def _create_options(arguments: "Arguments", options: "Arguments") -> "creation.C
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
     wanted.preserve_fds = arguments.number("preserve-fds")
+    wanted.config = arguments.text("config")
+    wanted.keep = arguments.has("keep")
     wanted.no_pivot = arguments.has("no-pivot")
     wanted.debug = options.has("debug")
     return wanted

@@ -25,6 +25,8 @@ class CreateOptions:
 
     Attributes:
         bundle: directory with config.json.
+        config: file to read in its place; empty without.
+        keep: `run` leaves a container that has ended to `delete`.
         console_socket: unix socket to send the terminal's master to; empty without.
         pid_file: file to write the pid to; empty for none.
         preserve_fds: how many descriptors from 3 on the container keeps.
@@ -32,10 +34,21 @@ class CreateOptions:
         debug: print the plan.
     """
 
-    __slots__ = ("bundle", "console_socket", "debug", "no_pivot", "pid_file", "preserve_fds")
+    __slots__ = (
+        "bundle",
+        "config",
+        "console_socket",
+        "debug",
+        "keep",
+        "no_pivot",
+        "pid_file",
+        "preserve_fds",
+    )
 
     def __init__(self, bundle: str) -> None:
         self.bundle = bundle
+        self.config = ""
+        self.keep = False
         self.console_socket = ""
         self.pid_file = ""
         self.preserve_fds = 0
@@ -84,7 +97,7 @@ def create(
         BoxshipError: as for spawn.
     """
     bundle = os.path.realpath(options.bundle)
-    spec = read_spec(bundle)
+    spec = read_spec(options.config or f"{bundle}/config.json")
     terminal = bool((spec.get("process") or {}).get("terminal"))
     if terminal and detached and not options.console_socket:
         msg = "a container with a terminal needs a console socket"
@@ -161,16 +174,16 @@ def _await_ready(created: Created, options: CreateOptions) -> None:
                 created.master = message.fds[0]
 
 
-def read_spec(bundle: str) -> "dict[str, Any]":
-    """The document of a bundle.
+def read_spec(path: str) -> "dict[str, Any]":
+    """A container's document.
 
     Raises:
-        NotFoundError: the bundle has none.
+        NotFoundError: there is none.
         InvalidArgumentError: it is not an OCI runtime document.
     """
-    spec = document.read(f"{bundle}/config.json")
+    spec = document.read(path)
     if not isinstance(spec, dict) or not str(spec.get("ociVersion") or "").startswith("1."):
-        msg = f"{bundle}/config.json is not an OCI runtime document of version 1"
+        msg = f"{path} is not an OCI runtime document of version 1"
         raise InvalidArgumentError(msg)
     return spec
 

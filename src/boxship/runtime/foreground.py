@@ -43,6 +43,7 @@ class ExecOptions:
 
     Attributes:
         process: OCI process object.
+        cgroup: group to run it in.
         detach: end as soon as it runs.
         console_socket: as in CreateOptions.
         pid_file: as in CreateOptions.
@@ -50,10 +51,19 @@ class ExecOptions:
         cache: as in SpawnRequest.
     """
 
-    __slots__ = ("cache", "console_socket", "detach", "pid_file", "preserve_fds", "process")
+    __slots__ = (
+        "cache",
+        "cgroup",
+        "console_socket",
+        "detach",
+        "pid_file",
+        "preserve_fds",
+        "process",
+    )
 
     def __init__(self, process: "dict[str, Any]") -> None:
         self.process = process
+        self.cgroup = ""
         self.detach = False
         self.cache = ""
         self.console_socket = ""
@@ -62,7 +72,7 @@ class ExecOptions:
 
 
 def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOptions") -> int:
-    """Run a container to its end and delete it.
+    """Run a container to its end and delete it, unless it is to be kept.
 
     Returns:
         Its exit code, 128 + n after signal n.
@@ -71,6 +81,7 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
         BoxshipError: as for create and start.
     """
     hold_signals()
+    keep = False
     created = creation.create(kernel, store, container_id, options, detached=False)
     try:
         _forward_signals(kernel, created.spawned.pidfd)
@@ -78,13 +89,15 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
         lifecycle.expect_program(created.channel)
         if created.hooks is not None:
             created.hooks.run("poststart", created.spawned.pid, "running")
+        keep = options.keep
         return attend(created.spawned, created.master)
     except BaseException:
         kernel.pidfd_send_signal(created.spawned.pidfd, 9)
         raise
     finally:
         _reap_quietly(created.spawned.pid)
-        lifecycle.release(kernel, store, created.record)
+        if not keep:
+            lifecycle.release(kernel, store, created.record)
 
 
 def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
@@ -104,7 +117,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
         pid=record.pid,
         spec=record.spec,
         process=options.process,
-        cgroup=record.cgroup,
+        cgroup=options.cgroup,
         stdio=Stdio(0, 1, 2, terminal=terminal),
         preserve_fds=options.preserve_fds,
         cache=options.cache,
