@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 20.0
 _LINK_PREFIXES = ("bx", "box")
 _NAME = "boxship"
 _LEAKS = pytest.StashKey[dict[str, set[str]]]()

@@ -137,13 +137,16 @@ def _make(
         hooks=hooks,
         cache=store.cache,
     )
-    spawned = spawn(kernel, request)
-    if gate >= 0:
-        os.close(gate)
-    created = Created(record, spawned, sync.Channel(spawned.sync), hooks)
-    record.pid, record.start_time = spawned.pid, kernel.start_time(spawned.pid)
-    store.save(record)
     try:
+        spawned = spawn(kernel, request)
+    finally:
+        if gate >= 0:
+            os.close(gate)
+    created = Created(record, spawned, sync.Channel(spawned.sync), hooks)
+    record.pid = spawned.pid
+    try:
+        record.start_time = kernel.start_time(spawned.pid)
+        store.save(record)
         _await_ready(created, options)
         if options.pid_file:
             write_pid_file(options.pid_file, spawned.pid)

@@ -272,9 +272,11 @@ def _wait(birth: Birth) -> sync.Channel:
 
 
 def _default_signals() -> None:
-    # The interpreter ignores these, and an ignored signal stays ignored over execve.
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(number, _signal.SIG_DFL)
+    # The interpreter ignores some, and nohup or a shell's `&` before the engine others: an ignored
+    # signal stays ignored over execve.
+    for number in _signal.valid_signals():
+        if _signal.getsignal(number) is _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ ROLES = {
     "boxship.builder.worker.files.main": "file helper",
 }
 _CGROUPS = Path("/sys/fs/cgroup")
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 _PAUSE = 0.02
 
 Listing = dict[str, set[str]]
@@ -67,7 +68,7 @@ class Census:
             "process": {f"{p.role} {p.group}".strip() for p in self.processes()},
             "active snapshot": _names(self._data / "snapshots" / "active"),
             "half-made snapshot": _names(self._data / "snapshots" / "staging"),
-            "layer": {path.read_text() for path in self._data.glob("snapshots/l/*/chain")},
+            "layer": set(self._chains()),
             "rubbish": _names(self._data / "trash") | _names(self._data / "snapshots" / "trash"),
             "bundle": _names(self._exec / "bundles"),
             "container directory": _names(self._data / "containers"),
@@ -122,9 +123,16 @@ class Census:
         found: set[str] = set()
         for hierarchy in [_CGROUPS, *_CGROUPS.glob("*/")]:
             top = hierarchy / self._group.lstrip("/")
-            if top.is_dir():
-                found |= {str(path.relative_to(top)) for path in top.rglob("*/") if path.is_dir()}
+            # Unlike pathlib's, this walk passes over groups that are removed meanwhile.
+            for place, names, _ in os.walk(top):
+                found |= {str((Path(place) / name).relative_to(top)) for name in names}
         return found
+
+    def _chains(self) -> Iterator[str]:
+        for path in self._data.glob("snapshots/l/*/chain"):
+            # The layer may be removed meanwhile.
+            with suppress(FileNotFoundError):
+                yield path.read_text()
 
 
 def _expected(containers: list[dict[str, Any]]) -> Listing:

@@ -28,7 +28,7 @@ from boxship.kernel.namespaces import setns, unshare
 from boxship.model.digest import digest_of
 from boxship.model.platform import host_platform
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 _PAUSE = 0.005
 _CGROUPS = Path("/sys/fs/cgroup")
 

@@ -19,7 +19,7 @@ def end(pid: int) -> None:
     pidfd = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        assert select.select([pidfd], [], [], 20)[0]
+        assert select.select([pidfd], [], [], 60)[0]
     finally:
         os.close(pidfd)
 

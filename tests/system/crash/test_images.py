@@ -90,7 +90,7 @@ class Slow:
         request.wfile.write(layer[: len(layer) // 2])
         request.wfile.flush()
         self.half.set()
-        self.go.wait(20)
+        self.go.wait(60)
         with contextlib.suppress(OSError):
             request.wfile.write(layer[len(layer) // 2 :])
         return None
@@ -137,7 +137,7 @@ def test_in_a_pull(host: Any, registry: Callable[[Any], str], roles: tuple[str, 
     name = f"{registry(slow)}/app"
     before = layers(host)
     pull = host.background("POST", "/images/create", fromImage=name, tag="1")
-    assert slow.half.wait(20)
+    assert slow.half.wait(60)
     host.until(lambda: host.census.take()["partial download"], "a partial download")
     host.kill(*roles)
     assert isinstance(pull.outcome(), Exception)
@@ -185,11 +185,11 @@ def test_in_an_upload(host: Any, path: str) -> None:
     def body() -> Iterator[bytes]:
         yield archive[: len(archive) // 2]
         sent.set()
-        over.wait(20)
+        over.wait(60)
 
     query = {"fromSrc": "-", "repo": "x"} if path == "/images/create" else {}
     upload = host.background("POST", path, Chunks(body()), **query)
-    assert sent.wait(20)
+    assert sent.wait(60)
     host.until(lambda: under_way(host), "the daemon reads")
     host.kill("daemon")
     over.set()
@@ -247,9 +247,11 @@ def executing(host: Any) -> int:
 
     def shell() -> int:
         for process in host.census.processes():
-            command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-            if process.role == "container" and command.startswith(b"/bin/sh"):
-                return int(process.pid) if catches(process.pid, signal.SIGTERM) else 0
+            # Others end while they are looked at.
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+                if process.role == "container" and command.startswith(b"/bin/sh"):
+                    return int(process.pid) if catches(process.pid, signal.SIGTERM) else 0
         return 0
 
     return int(host.until(shell, "the step's shell"))
@@ -283,7 +285,7 @@ def test_a_build_that_pulls(host: Any, registry: Callable[[Any], str]) -> None:
     name = f"{registry(slow)}/app:1"
     before = layers(host)
     task = build(host, f"FROM {name}\nCOPY Dockerfile /\n", t="made")
-    assert slow.half.wait(20)
+    assert slow.half.wait(60)
     host.kill(*ALL)
     task.outcome()
     host.start()

@@ -64,7 +64,7 @@ def recover(host: Any, roles: tuple[str, ...]) -> None:
 def attached(host: Any, ref: str) -> socket.socket:
     """A raw connection to a container's streams."""
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(20)
+    sock.settimeout(60)
     sock.connect(str(host.exec / "boxship.sock"))
     sock.sendall(
         f"POST /v1.41/containers/{ref}/attach?stream=1&stdin=1&stdout=1&stderr=1 HTTP/1.1\r\n"
@@ -138,7 +138,7 @@ def test_containers_go_on(host: Any, network: str, roles: tuple[str, ...]) -> No
     after = host.inspect("web")
     assert after["State"] == before["State"]
     assert after["NetworkSettings"]["Ports"] == before["NetworkSettings"]["Ports"]
-    assert host.fetch(PORT) == b"served\n"
+    assert host.until_served(PORT) == b"served\n"
     # Names of the user network are still answered.
     peer = host.run("sleep", "1000", host={"NetworkMode": network})
     assert host.execute(peer, "nc", "web", "80") == "served\n"
