@@ -4,6 +4,7 @@ Runs in a process with one thread (the launcher, or the OCI command line) and ke
 what it learned about the machine.
 """
 
+import errno
 import os
 import posixpath
 import sys
@@ -115,6 +116,8 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     try:
         target = kernel.pidfd_open(request.pid)
     except KernelError as error:
+        if error.errno != errno.ESRCH:
+            raise
         raise NotFoundError(f"container process {request.pid} is gone") from error
     ours, theirs = sync.pair()
     birth = init.Birth(kernel, theirs, request.stdio)
