@@ -63,7 +63,7 @@ def clone(description, fds, terminal):
 
 def child(description, fds, terminal, talk):
     os.setsid()
-    stdio = console(talk) if terminal else fds
+    stdio = console(talk) if terminal else fds[:3]
     talk.send(sync.READY)
     if talk.receive() is None:
         os._exit(1)

@@ -58,6 +58,15 @@ def needs_listener(profile: "Mapping[str, Any]") -> bool:
     return any(rule.get("action") == "SCMP_ACT_NOTIFY" for rule in rules)
 
 
+def permits(profile: "Mapping[str, Any]", name: str) -> bool:
+    """Whether a profile surely lets a system call pass, as far as its arguments do not decide."""
+    allowing = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+    rules = [one for one in profile.get("syscalls") or () if name in (one.get("names") or ())]
+    if any(one.get("action") not in allowing for one in rules):
+        return False
+    return bool(rules) or not profile or profile.get("defaultAction") in allowing
+
+
 def install(program: bytes, flags: int = 0, *, listener: bool = False) -> int:
     """Put a filter in force for the calling thread, for good (seccomp(2)).
 

@@ -52,7 +52,8 @@ class UseTerminal(Step):
         return "use the terminal for stdio"
 
     def execute(self, context: Context) -> None:
-        context.kernel.set_controlling_terminal(context.terminal)
+        if context.leader:
+            context.kernel.set_controlling_terminal(context.terminal)
         for number in range(3):
             os.dup2(context.terminal, number)
         os.close(context.terminal)

@@ -4,6 +4,7 @@ import _signal  # type: ignore[import-not-found]  # the signal module is slow to
 import os
 
 from boxship.errors import InternalError, InvalidArgumentError
+from boxship.kernel import process
 from boxship.runtime import creation, lifecycle, sync
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.rendezvous import send_console
@@ -84,7 +85,7 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
     keep = False
     created = creation.create(kernel, store, container_id, options, detached=False)
     try:
-        _forward_signals(kernel, created.spawned.pidfd)
+        _forward_signals(kernel, created.spawned)
         created.channel.send(sync.GO)
         lifecycle.expect_program(created.channel)
         if created.hooks is not None:
@@ -127,7 +128,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     spawned = spawn_exec(kernel, request)
     try:
         if not options.detach:
-            _forward_signals(kernel, spawned.pidfd)
+            _forward_signals(kernel, spawned)
         master = _go(spawned, options)
         if options.pid_file:
             creation.write_pid_file(options.pid_file, spawned.pid)
@@ -154,8 +155,30 @@ def _go(spawned: Spawned, options: ExecOptions) -> int:
                 master = -1
         if message.kind == sync.READY:
             channel.send(sync.GO)
-            lifecycle.expect_program(channel)
+            _expect_program(channel, spawned)
             return master
+        if message.kind == sync.BORN:
+            _replace(spawned, message.fds[0])
+
+
+def _expect_program(channel: sync.Channel, spawned: Spawned) -> None:
+    failure = None
+    while (message := channel.receive()) is not None:
+        if message.kind == sync.BORN:
+            _replace(spawned, message.fds[0])
+        else:
+            failure = StartFailedError(message.reason, message.text)
+    channel.close()
+    if failure is not None:
+        raise failure
+
+
+def _replace(spawned: Spawned, pidfd: int) -> None:
+    """Stand by the process that executes the program; the one that prepared it has ended."""
+    preparer, old = spawned.pid, spawned.pidfd
+    spawned.pid, spawned.pidfd = process.pidfd_pid(pidfd), pidfd
+    os.waitpid(preparer, 0)
+    os.close(old)
 
 
 def hold_signals() -> None:
@@ -178,10 +201,10 @@ def attend(spawned: Spawned, master: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _forward_signals(kernel: "Kernel", pidfd: int) -> None:
+def _forward_signals(kernel: "Kernel", spawned: Spawned) -> None:
     def forward(number: int, _: object) -> None:
         try:
-            kernel.pidfd_send_signal(pidfd, number)
+            kernel.pidfd_send_signal(spawned.pidfd, number)
         except ProcessLookupError:
             return
         except OSError:

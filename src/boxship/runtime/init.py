@@ -119,7 +119,12 @@ def start_between(birth: Birth, channel: sync.Channel, flags: int) -> None:
 
 
 def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
-    """Become one more process of a running container.
+    """Make one more process of a running container.
+
+    A process cannot change its own pid namespace, only that of its children (pid_namespaces(7)).
+    So the caller stays out of the container's sight while it has the host's rights, memory and
+    descriptors: it joins the other namespaces, becomes the user, drops capabilities and loads the
+    filter. What it clones at last is seen inside, and only executes the program.
 
     Args:
         birth: what it is born with.
@@ -130,16 +135,48 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
         context = _wake(birth, plan)
         _enter_groups(birth)
         _await_setup(birth)
-        birth.kernel.setns(birth.target, flags)
+        if flags & abi.CLONE_NEWPID:
+            # As the host's root: another user namespace than the container's may own it.
+            birth.kernel.setns(birth.target, abi.CLONE_NEWPID)
+        birth.kernel.setns(birth.target, flags & ~abi.CLONE_NEWPID)
         os.close(birth.target)
+        birth.target = -1
         _own_namespace(birth, separate=bool(flags & abi.CLONE_NEWUSER))
         context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
         if plan.terminal:
             MakeTerminal((0, 0), console=False).execute(context)
-        _finish(birth, context, plan, None)
+        if not flags & abi.CLONE_NEWPID:
+            _finish(birth, context, plan, None)
+        elif plan.clones:
+            context.leader = False
+            _finish(birth, context, plan, None)
+        else:
+            # The filter forbids it later; the container's mounts are all that can be seen now.
+            _be_born(birth, context)
+            _finish(birth, context, plan, None)
     except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
         _report(birth.channel, error)
     os._exit(_FAILED)
+
+
+def _be_born(birth: Birth, context: Context) -> None:
+    """Go on as a process in the container's pid namespace; the caller ends.
+
+    What it inherits of the caller's descriptors is closed already, or about to be.
+    """
+    kernel = birth.kernel
+    os.close(context.root)
+    context.root = -1
+    _close_others(birth, context.master, context.terminal)
+    pid, pidfd = kernel.clone(abi.CLONE_PARENT)
+    if pid:
+        birth.channel.send(sync.BORN, (pidfd,))
+        os._exit(0)
+    kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+    kernel.new_session()
+    if not context.leader and context.terminal >= 0:
+        kernel.set_controlling_terminal(context.terminal)
+    context.leader = True
 
 
 def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
@@ -240,6 +277,8 @@ def _finish(
     try:
         if hooks is not None:
             hooks.run("startContainer")
+        if not context.leader:
+            _be_born(birth, context)
         _default_signals()
         # Whatever is open beyond this is not the program's (CVE-2024-21626).
         birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)

@@ -102,6 +102,7 @@ def _exec_request(fields: "list[Any]", fds: "list[int]") -> ExecRequest:
         cgroup=cgroup,
         stdio=_stdio(fds, terminal=terminal),
         sibling=True,
+        target=fds[-1],
     )
 
 

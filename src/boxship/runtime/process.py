@@ -37,10 +37,12 @@ class ProcessPlan:
         profile: seccomp profile to compile, empty for none.
         init: run the program below a reaper.
         terminal: it has a terminal.
+        clones: its seccomp profile lets it make processes.
     """
 
     __slots__ = (
         "arguments",
+        "clones",
         "directory",
         "environment",
         "init",
@@ -63,6 +65,7 @@ class ProcessPlan:
         self.profile = profile
         self.init = bool(process.get("init"))
         self.terminal = bool(process.get("terminal"))
+        self.clones = seccomp.permits(profile, "clone")
         self.steps: list[Step] = []
 
 

@@ -116,9 +116,20 @@ class ExecRequest:
         sibling: as in SpawnRequest.
         preserve_fds: as in SpawnRequest.
         cache: as in SpawnRequest.
+        target: a pidfd of `pid`, which stays the caller's; -1 to look it up by its number.
     """
 
-    __slots__ = ("cache", "cgroup", "pid", "preserve_fds", "process", "sibling", "spec", "stdio")
+    __slots__ = (
+        "cache",
+        "cgroup",
+        "pid",
+        "preserve_fds",
+        "process",
+        "sibling",
+        "spec",
+        "stdio",
+        "target",
+    )
 
     def __init__(  # noqa: PLR0913 - a value object's fields
         self,
@@ -131,6 +142,7 @@ class ExecRequest:
         sibling: bool = False,
         preserve_fds: int = 0,
         cache: str = "",
+        target: int = -1,
     ) -> None:
         self.pid = pid
         self.spec = spec
@@ -140,6 +152,7 @@ class ExecRequest:
         self.sibling = sibling
         self.preserve_fds = preserve_fds
         self.cache = cache
+        self.target = target
 
 
 class Spawned:

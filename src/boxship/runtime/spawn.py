@@ -10,7 +10,7 @@ import posixpath
 import sys
 
 from boxship.errors import InternalError, NotFoundError, UnsupportedError
-from boxship.kernel import KernelError, abi, process, seccomp, shield
+from boxship.kernel import abi, process, seccomp, shield
 from boxship.runtime import init, sync
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.handover import host_root, own_pipes, set_up
@@ -103,9 +103,10 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
 
 
 def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
-    """Clone a process into the namespaces and the cgroup of a running container.
+    """Clone a process that enters the namespaces and the cgroup of a running container.
 
-    The same messages follow as for `spawn`, without HOOKS.
+    The same messages follow as for `spawn`, without HOOKS. The one that is cloned here never is
+    visible in the container; BORN tells of the one that is, and takes its place.
 
     Raises:
         NotFoundError: the container's process is gone.
@@ -113,24 +114,15 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     """
     machine = host(kernel)
     plan = plan_process(request.process, request.spec, machine.features)
-    try:
-        target = kernel.pidfd_open(request.pid)
-    except KernelError as error:
-        if error.errno != errno.ESRCH:
-            raise
-        raise NotFoundError(f"container process {request.pid} is gone") from error
     ours, theirs = sync.pair()
     birth = init.Birth(kernel, theirs, request.stdio)
-    birth.target = target
     try:
-        flags = other_namespaces(request.pid)
+        birth.target, flags = _find(kernel, request)
         _equip(birth, request, plan, _group(machine, request.cgroup))
         _protect(birth, machine, separate=bool(flags & abi.CLONE_NEWUSER))
-        joined = [(target, abi.CLONE_NEWPID)] if flags & abi.CLONE_NEWPID else []
-        with Position(kernel, "", joined):
-            pid, pidfd = _clone(birth, 0, sibling=request.sibling)
-            if pid == 0:
-                init.start_exec(birth, plan, flags & ~abi.CLONE_NEWPID)
+        pid, pidfd = _clone(birth, 0, sibling=request.sibling)
+        if pid == 0:
+            init.start_exec(birth, plan, flags)
     except BaseException:
         ours.close()
         raise
@@ -138,6 +130,23 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
         _release(birth)
     warnings = set_up(kernel, ours, pid, plan, None)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
+
+
+def _find(kernel: "Kernel", request: ExecRequest) -> tuple[int, int]:
+    """A pidfd of the container's process, and in which namespaces it is not with us."""
+    target = -1
+    try:
+        target = os.dup(request.target) if request.target >= 0 else kernel.pidfd_open(request.pid)
+        flags = other_namespaces(request.pid)
+        # While it is there nothing else can have had its number, so what was read is its own.
+        kernel.pidfd_send_signal(target, 0)
+    except OSError as error:
+        if target >= 0:
+            kernel.close(target)
+        if error.errno != errno.ESRCH:
+            raise
+        raise NotFoundError(f"container process {request.pid} is gone") from error
+    return target, flags
 
 
 def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgroup") -> Spawned:

@@ -25,6 +25,7 @@ class Context:
         filter: seccomp program and flags, compiled by the parent.
         program: path of the program in the container.
         shield: program to execute it from, -1 for none.
+        leader: this very process is to lead the program's session.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Context:
         "filter",
         "identity",
         "kernel",
+        "leader",
         "master",
         "proc",
         "program",
@@ -55,6 +57,7 @@ class Context:
         self.filter = (b"", 0)
         self.program = ""
         self.shield = -1
+        self.leader = True
 
 
 class Step:

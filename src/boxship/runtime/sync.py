@@ -6,6 +6,7 @@ One message is one packet on a unix SEQPACKET socket. The usual talk, child on t
     -> CONSOLE + master       only with a terminal
     -> READY                  the container is built, the program was found
     <- GO                     start it
+    -> BORN + pidfd           exec only: the process that the container sees, in place of this one
     end of file               the program runs (the socket is close-on-exec)
 
 With hooks that run in the host's namespaces, `-> HOOKS` and `<- GO` come before the root is
@@ -26,6 +27,7 @@ ERROR = "E"
 HOOKS = "H"
 GO = "G"
 SETUP = "S"
+BORN = "B"
 
 NOT_FOUND = "not_found"
 PERMISSION = "permission"
@@ -38,7 +40,7 @@ _REASONS = {
     errno.EPERM: PERMISSION,
     errno.EISDIR: PERMISSION,
 }
-_KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP))
+_KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP, BORN))
 _MAX_TEXT = 4096
 _MAX_FDS = 250
 _INT = 4
@@ -48,7 +50,7 @@ class Message:
     """One message.
 
     Attributes:
-        kind: READY, CONSOLE, ERROR, HOOKS, GO or SETUP.
+        kind: READY, CONSOLE, ERROR, HOOKS, GO, SETUP or BORN.
         fds: descriptors that came with it; the receiver closes them.
         reason: with ERROR: `not_found`, `permission` or `other`.
         number: with ERROR: errno, or 0.

@@ -122,8 +122,14 @@ def create_exec(parents: Parents, request: messages.Exec, container: Process, bo
         log=None,
     )
     spawn = SpawnExec(of.pid, of.bundle, of.cgroup, request.process, request.terminal)
+    try:
+        # The number may be another process's by the time the launcher looks.
+        theirs = (*stdio.theirs, os.dup(container.pidfd))
+    except OSError:
+        close_all([*stdio.ours.values(), *stdio.theirs])
+        raise
     birth = _Birth(parents.context, Unborn(description, stdio.ours, None), born)
-    parents.forker.request(spawn, stdio.theirs, birth.answered)
+    parents.forker.request(spawn, theirs, birth.answered)
 
 
 class Unborn(NamedTuple):

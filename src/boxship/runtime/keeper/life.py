@@ -98,12 +98,11 @@ class Life:
         self._table.deposit(process, [])
         if sockets and request.streams is not None:
             process.attach(sockets[0], request.client, request.streams)
-        answer = _answer_with(reply, process.description.pid)
 
         def begun(failure: BoxshipError | None) -> None:
             if failure is not None and container is not None:
                 container.drop_exec(request.exec_id)
-            answer(failure)
+            _answer_with(reply, process.description.pid)(failure)
 
         try:
             process.go(begun)

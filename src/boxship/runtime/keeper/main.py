@@ -36,6 +36,7 @@ class HostKernel:
     pidfd_exit_status = staticmethod(process.pidfd_exit_status)
     set_terminal_size = staticmethod(tty.set_size)
     start_time = staticmethod(process.start_time)
+    pidfd_pid = staticmethod(process.pidfd_pid)
 
 
 def main() -> None:

@@ -296,7 +296,10 @@ class Spawn(NamedTuple):
 
 
 class SpawnExec(NamedTuple):
-    """Keeper to launcher: clone a process into the container of `pid`: as for `Spawn`."""
+    """Keeper to launcher: clone a process into the container of `pid`.
+
+    Descriptors: as for `Spawn`, then a pidfd of `pid`.
+    """
 
     pid: int
     bundle: str

@@ -43,6 +43,8 @@ class KeeperKernel(exits.ExitSource, Protocol):
 
     def start_time(self, pid: int, /) -> int: ...
 
+    def pidfd_pid(self, pidfd: int, /) -> int: ...
+
 
 class Owner(Protocol):
     """Who is told what becomes of a process."""
@@ -83,6 +85,7 @@ class Process:
 
     __slots__ = (
         "_adopted",
+        "_born",
         "_clients",
         "_context",
         "_grace",
@@ -124,6 +127,7 @@ class Process:
         self._waiters: list[Callable[[BoxshipError | None], None]] = []
         self._grace = False
         self._adopted = False
+        self._born = False
         self._sync = sync.Channel(fds["sync"]) if "sync" in fds else None
         self.state = RUNNING if self._sync is None else CREATED
         self._stdin: Input | None = None
@@ -146,6 +150,12 @@ class Process:
             return self._stdin.full
         wanted = self.description.terminal and self.description.open_stdin
         return wanted and self.console < 0 and not self.ending
+
+    @property
+    def unborn(self) -> bool:
+        """An exec session whose process may exist without our having heard of it (sync.BORN)."""
+        key = self.description.key
+        return key.exec_id is not None and self._sync is not None and not self._born
 
     @property
     def started(self) -> bool:
@@ -304,6 +314,10 @@ class Process:
         for output in self._outputs:
             output.resume()
 
+    def listen(self) -> None:
+        """Hear what the process said so far."""
+        self._sync_ready(0)
+
     def look_again(self) -> None:
         """It can be reaped by now: whoever traced it, in its container, has let go of it."""
         if not self.ending:
@@ -332,9 +346,22 @@ class Process:
             self._pace()
             self.input_drained()
             self._context.owner.deposit(self, ["console"])
+        elif message.kind == sync.BORN and message.fds and self.unborn and not self.ending:
+            self._replace(message.fds[0])
         elif message.kind == sync.HOOKS:
             self.failure = StartFailedError("other", "hooks in the host's namespaces need the CLI")
             self.signal(signal.SIGKILL)
+
+    def _replace(self, pidfd: int) -> None:
+        """Watch the process that executes the program; the one that prepared it is a stranger."""
+        pid = self._context.kernel.pidfd_pid(pidfd)
+        start_time = self._context.kernel.start_time(pid)
+        self._context.loop.forget(self.pidfd)
+        os.close(self.pidfd)
+        self.pidfd, self._born = pidfd, True
+        self.description = self.description._replace(pid=pid, start_time=start_time)
+        self._context.loop.watch(pidfd, READ, self._pidfd_ready)
+        self._context.owner.deposit(self, ["pidfd"])
 
     def _sync_closed(self, channel: sync.Channel) -> None:
         self._context.loop.forget(channel.fileno())
@@ -357,6 +384,11 @@ class Process:
             waiter(self.failure)
 
     def _pidfd_ready(self, events: int) -> None:
+        if self.unborn:
+            # It may have ended because another took its place.
+            self._sync_ready(0)
+            if self._born:
+                return
         last = bool(events & HANGUP)
         code = exits.collect(self._context.kernel, self.pidfd, self.description.pid, last=last)
         if code is None:

@@ -17,7 +17,7 @@ from boxship.runtime.keeper.forker import Forker, LauncherProcess
 from boxship.runtime.keeper.life import Life
 from boxship.runtime.keeper.link import Handler, Link, Reply
 from boxship.runtime.keeper.loop import READ, Loop
-from boxship.runtime.keeper.process import Context, KeeperKernel
+from boxship.runtime.keeper.process import Context, KeeperKernel, Process
 from boxship.runtime.keeper.reaper import reap_strangers
 from boxship.runtime.keeper.records import Records
 from boxship.runtime.keeper.recovery import Recovery
@@ -138,9 +138,16 @@ class Service:
                 self._loop.stop()
 
     def _reap(self) -> None:
-        # While the launcher is at work an unknown child may be one it is about to tell us of.
-        if self._forker.idle:
+        # While the launcher is at work an unknown child may be one it is about to tell us of, and
+        # while an exec is prepared the one that will be its process.
+        if self._forker.idle and not any(self._is_unborn(one) for one in self._table.processes()):
             reap_strangers(self._is_known)
+
+    @staticmethod
+    def _is_unborn(process: Process) -> bool:
+        if process.unborn:
+            process.listen()
+        return process.unborn
 
     def _is_known(self, pid: int) -> bool:
         if pid == self._forker.pid:
