@@ -37,7 +37,6 @@ from boxship.network.service import NetworkService
 from boxship.network.settings import AddressRange, NetworkSettings
 from boxship.paths import Paths
 from boxship.registry.settings import RegistrySettings
-from boxship.runtime.cgroups.warm import Warmer
 from boxship.runtime.keeper.messages import Exit
 from boxship.runtime.supervisor import Supervisor
 from boxship.storage.content.store import ContentStore
@@ -99,7 +98,6 @@ async def open_engine(
         exits=exits.containers,
         events=stores.events,
         clock=time.time_ns,
-        foresee_start=Warmer().foresee,
     )
     engine = Engine(parts, settings)
     stack.push_async_callback(engine.close)

@@ -17,10 +17,6 @@ from boxship.storage.trees import Trash
 from boxship.volume import VolumeService
 
 
-def _nothing_to_prepare() -> None:
-    return
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """The services and state of one engine.
@@ -29,7 +25,6 @@ class Context:
         clock: nanoseconds since the epoch.
         trash: where containers' directories go; on their file system.
         transaction: all records written in its block are written, or none.
-        foresee_start: told as soon as a process is going to be started.
     """
 
     settings: EngineSettings
@@ -44,7 +39,6 @@ class Context:
     volumes: VolumeService
     trash: Trash
     transaction: Callable[[], AbstractContextManager[None]]
-    foresee_start: Callable[[], None] = _nothing_to_prepare
     ranges: IdRanges = field(default_factory=IdRanges)
 
     def tell(self, entry: Entry, action: str, **attributes: str) -> None:

@@ -39,7 +39,6 @@ class Parts:
         exits: what `supervisor` was given as its `on_exit`.
         events: what `images` was given for its events.
         clock: nanoseconds since the epoch.
-        foresee_start: see `Context`.
     """
 
     paths: Paths
@@ -53,7 +52,6 @@ class Parts:
     exits: ExitRelay
     events: EventBus
     clock: Callable[[], int]
-    foresee_start: Callable[[], None]
 
 
 class Engine:
@@ -76,7 +74,6 @@ class Engine:
             volumes=parts.volumes,
             trash=Trash(parts.paths.data_root / "trash"),
             transaction=parts.database.transaction,
-            foresee_start=parts.foresee_start,
         )
         self._exits = parts.exits
         self._settling: set[asyncio.Task[None]] = set()

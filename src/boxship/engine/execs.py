@@ -35,7 +35,6 @@ class ExecService:
 
     async def create(self, ref: str, config: ExecConfig) -> str:
         """Register an exec and give its id; see `facade.Execs`."""
-        self._context.foresee_start()
         entry = self._context.store.find(ref)
         _require_running(entry)
         if not config.argv:

@@ -23,7 +23,6 @@ from boxship.model.container import Container, ContainerConfig, HostConfig
 from boxship.network.service import NetworkService
 from boxship.network.settings import NetworkSettings
 from boxship.paths import Paths
-from boxship.runtime.cgroups.warm import Warmer
 from boxship.runtime.supervisor import Supervisor
 from boxship.storage.content.store import ContentStore
 from boxship.storage.records.database import Database
@@ -106,7 +105,6 @@ class Rig:
             exits=exits,
             events=events,
             clock=self._clock,
-            foresee_start=Warmer().foresee,
         )
         self.engine = Engine(self._parts, EngineSettings(cgroup_parent=CGROUP, stop_grace=1))
         await self.engine.recover()

@@ -81,7 +81,6 @@ class Bench:
             exits=self.exits,
             events=EventBus(time.time_ns),
             clock=time.time_ns,
-            foresee_start=lambda: None,
         )
         self.engine = Engine(parts)
         return self.engine

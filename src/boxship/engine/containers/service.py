@@ -46,11 +46,9 @@ class ContainerService:
         host: HostConfig,
         platform: Platform | None = None,
     ) -> Created:
-        self._context.foresee_start()
         return await create(self._context, name, config, host, platform)
 
     async def start(self, ref: str) -> None:
-        self._context.foresee_start()
         await start(self._context, self._find(ref))
 
     async def stop(self, ref: str, *, grace: int | None = None, signal: str = "") -> None:
