@@ -43,6 +43,7 @@ _CREATE = (
     _NO_KEYRING,
     Option("no-pivot", "chroot instead of pivot_root", switch=True),
 )
+_ROOTLESS = Option("rootless", "for a user without root", switch=True)
 _FORMAT = Option("format", "table or json", short="f")
 
 
@@ -151,7 +152,7 @@ COMMANDS = {
         "queries:list_containers",
         (_FORMAT, Option("quiet", "ids only", short="q", switch=True)),
     ),
-    "spec": Command("", "write an example config.json", "queries:spec", (_BUNDLE,)),
+    "spec": Command("", "write an example config.json", "queries:spec", (_BUNDLE, _ROOTLESS)),
     "events": Command(
         "ID",
         "print counters",
@@ -241,8 +242,9 @@ def _store(options: Arguments) -> "Store":
 def _default_root() -> str:
     if os.geteuid() == 0:
         return "/run/boxship-runtime"
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
-    return f"{base}/boxship-runtime"
+    from boxship.runtime.rootless import default_root  # noqa: PLC0415 - not for root
+
+    return default_root()
 
 
 def _fail(options: Arguments, message: str) -> int:

@@ -26,7 +26,10 @@ def run_read_only(kernel: "Kernel") -> None:
 
     What is mounted nowhere else cannot be made writable by a container (CVE-2019-5736).
     """
-    if not shield.is_needed():
+    from boxship.runtime.rootless import is_unprivileged  # noqa: PLC0415 - a rare machine's
+
+    if not shield.is_needed() or is_unprivileged(kernel):
+        # An ordinary user may not mount, and seldom owns the interpreter.
         return
     tree = kernel.open_tree(abi.AT_FDCWD, "/proc/self/exe", abi.OPEN_TREE_CLONE)
     kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)

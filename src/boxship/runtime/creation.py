@@ -1,6 +1,7 @@
 """`create` of the OCI runtime: a container up to the point where its program would start."""
 
 import os
+import sys
 import time
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError
@@ -8,7 +9,7 @@ from boxship.runtime import document, sync
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.lifecycle import destroy, runner_of
 from boxship.runtime.rendezvous import listen, send_console
-from boxship.runtime.spawn import SpawnRequest, Stdio, cgroup_path, spawn
+from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
 from boxship.runtime.state import Record, Store, group
 
 TYPE_CHECKING = False
@@ -104,7 +105,7 @@ def create(
         raise InvalidArgumentError(msg, hint="give --console-socket, or use run")
     directory = store.reserve(container_id)
     record = Record(
-        id=container_id, bundle=bundle, spec=spec, cgroup=cgroup_path(spec, container_id)
+        id=container_id, bundle=bundle, spec=spec, cgroup=usable_path(kernel, spec, container_id)
     )
     record.created = time.time()  # noqa: TID251 - the command line is where the clock is taken from
     try:
@@ -142,6 +143,8 @@ def _make(
     finally:
         if gate >= 0:
             os.close(gate)
+    for warning in spawned.warnings:
+        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
     created = Created(record, spawned, sync.Channel(spawned.sync), hooks)
     record.pid = spawned.pid
     try:

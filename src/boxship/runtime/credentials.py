@@ -174,19 +174,24 @@ class BecomeUser(Step):
             if not self.bounding >> capability & 1:
                 kernel.drop_bounding(capability)
         kernel.prctl(abi.PR_SET_KEEPCAPS, 1)
-        self._set_groups(kernel, who.groups)
+        self._set_groups(kernel, who.groups, who.gid)
         kernel.set_group(who.gid)
         kernel.set_user(who.uid)
         kernel.prctl(abi.PR_SET_KEEPCAPS, 0)
         self._set_capabilities(kernel)
 
-    def _set_groups(self, kernel: "Kernel", groups: "list[int]") -> None:
+    def _set_groups(self, kernel: "Kernel", groups: "list[int]", gid: int) -> None:
         try:
             kernel.set_groups(groups)
         except KernelError as error:
             # A user namespace whose setgroups file says deny.
-            if groups or error.errno != errno.EPERM:
+            if error.errno != errno.EPERM:
                 raise
+            # The own group is there already.
+            if set(groups) - {gid}:
+                msg = f"cannot take the groups {groups}: this user namespace forbids setgroups"
+                hint = "map a range of /etc/subgid, or leave the groups out"
+                raise InvalidArgumentError(msg, hint=hint) from error
 
     def _set_capabilities(self, kernel: "Kernel") -> None:
         # What this process does not have it cannot give, whatever --privileged asks for.

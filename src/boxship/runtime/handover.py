@@ -6,7 +6,7 @@ import stat
 
 from boxship.errors import BoxshipError
 from boxship.kernel import KernelError
-from boxship.runtime import sync
+from boxship.runtime import rootless, sync
 from boxship.runtime.credentials import clamp
 from boxship.runtime.trees import clone_tree
 
@@ -38,12 +38,16 @@ def set_up(
     warnings: list[str] = []
     try:
         if plan is not None and "user" in plan.namespaces.new:
-            kernel.write_uid_map(pid, plan.uid_map)
-            kernel.write_gid_map(pid, plan.gid_map)
+            if plan.unprivileged:
+                rootless.write_maps(kernel, pid, plan.uid_map, plan.gid_map)
+            else:
+                kernel.write_uid_map(pid, plan.uid_map)
+                kernel.write_gid_map(pid, plan.gid_map)
         warnings += _raise_limits(kernel, pid, process)
         if plan is not None:
             warnings += _set_oom_score(kernel, pid, plan.oom_score)
-            trees = _clone_trees(kernel, pid, plan)
+            if not plan.unprivileged:
+                trees = clone_trees(kernel, str(pid), plan)
         channel.send(sync.SETUP, trees[:_FDS_PER_MESSAGE])
         for start in range(_FDS_PER_MESSAGE, len(trees), _FDS_PER_MESSAGE):
             channel.send(sync.SETUP, trees[start : start + _FDS_PER_MESSAGE])
@@ -84,11 +88,18 @@ def _set_oom_score(kernel: "Kernel", pid: int, score: int | None) -> "list[str]"
     return []
 
 
-def _clone_trees(kernel: "Kernel", pid: int, plan: "Plan") -> "list[int]":
+def clone_trees(kernel: "Kernel", process: str, plan: "Plan") -> "list[int]":
+    """Descriptors of the plan's trees.
+
+    Args:
+        kernel: the door to the kernel.
+        process: entry of /proc of a process in the container's user namespace.
+        plan: the container's.
+    """
     userns = -1
     trees: list[int] = []
     if any(tree.options.idmap for tree in plan.trees) and plan.namespaces.has("user"):
-        path = plan.namespaces.joined.get("user") or f"/proc/{pid}/ns/user"
+        path = plan.namespaces.joined.get("user") or f"/proc/{process}/ns/user"
         userns = kernel.open_file(path, os.O_RDONLY)
     try:
         for tree in plan.trees:
@@ -107,7 +118,11 @@ def own_pipes(fds: "tuple[int, int, int]", uid: int, gid: int) -> None:
     """Give pipes to a user of the host, so that a container's root may open /dev/stdout again."""
     for fd in fds:
         if fd >= 0 and stat.S_ISFIFO(os.fstat(fd).st_mode):
-            os.fchown(fd, uid, gid)
+            try:
+                os.fchown(fd, uid, gid)
+            except PermissionError:
+                # An ordinary user was handed somebody else's: it works but for opening it again.
+                continue
 
 
 def host_root(spec_map: "tuple[tuple[int, int, int], ...]") -> int:

@@ -9,10 +9,12 @@ import _signal  # type: ignore[import-not-found]  # the signal module is slow to
 import errno
 import os
 
-from boxship.errors import BoxshipError
+from boxship.errors import BoxshipError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime import program, reaper, sync
 from boxship.runtime.console import MakeTerminal, place_stdio
+from boxship.runtime.handover import clone_trees
+from boxship.runtime.rootless import closed_by
 from boxship.runtime.steps import Context
 
 TYPE_CHECKING = False
@@ -44,6 +46,7 @@ class Birth:
         userns: descriptor of a user namespace to enter, -1 for none.
         unshare: clone flags of namespaces to make once it is entered.
         target: pidfd of the process whose namespaces an exec enters, -1 for a container.
+        first: clone flags of the target's namespaces to enter before the clone that counts.
         filter: seccomp program and its flags.
         shield: program to execute the other from (boxship.kernel.shield), -1 for none.
     """
@@ -53,6 +56,7 @@ class Birth:
         "channel",
         "directory",
         "filter",
+        "first",
         "gate",
         "kernel",
         "preserve_fds",
@@ -73,6 +77,7 @@ class Birth:
         self.userns = -1
         self.unshare = 0
         self.target = -1
+        self.first = 0
         self.shield = -1
         self.directory = -1
         self.filter = (b"", 0)
@@ -81,11 +86,15 @@ class Birth:
 def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "NoReturn":
     """Become the first process of a container."""
     try:
-        context = _wake(birth, plan.process)
+        # An ordinary user's parent can map the ids of a readable process only.
+        context = _wake(birth, plan.process, readable=plan.unprivileged)
         _enter_groups(birth)
         setup = _await_setup(birth)
         _own_namespace(birth, separate=plan.namespaces.has("user"))
-        context.trees = _gather(birth.channel, setup, len(plan.trees))
+        if plan.unprivileged:
+            context.trees = tuple(clone_trees(birth.kernel, "self", plan))
+        else:
+            context.trees = _gather(birth.channel, setup, len(plan.trees))
         for step in plan.build:
             step.execute(context)
         if hooks is not None:
@@ -118,7 +127,7 @@ def start_between(birth: Birth, channel: sync.Channel, flags: int) -> None:
     os._exit(0)
 
 
-def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
+def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool) -> "NoReturn":
     """Make one more process of a running container.
 
     A process cannot change its own pid namespace, only that of its children (pid_namespaces(7)).
@@ -130,6 +139,7 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
         birth: what it is born with.
         plan: what to become.
         flags: the namespaces of the target that are not the caller's already.
+        separate: the target has a user namespace of its own.
     """
     try:
         context = _wake(birth, plan)
@@ -141,7 +151,7 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int) -> "NoReturn":
         birth.kernel.setns(birth.target, flags & ~abi.CLONE_NEWPID)
         os.close(birth.target)
         birth.target = -1
-        _own_namespace(birth, separate=bool(flags & abi.CLONE_NEWUSER))
+        _own_namespace(birth, separate=separate)
         context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
         if plan.terminal:
             MakeTerminal((0, 0), console=False).execute(context)
@@ -179,10 +189,11 @@ def _be_born(birth: Birth, context: Context) -> None:
     context.leader = True
 
 
-def _wake(birth: Birth, plan: "ProcessPlan") -> Context:
+def _wake(birth: Birth, plan: "ProcessPlan", *, readable: bool = False) -> Context:
     kernel = birth.kernel
-    # Nobody in the container may read this memory or its descriptors (CVE-2016-9962).
-    kernel.prctl(abi.PR_SET_DUMPABLE, 0)
+    if not readable:
+        # Nobody in the container may read this memory or its descriptors (CVE-2016-9962).
+        kernel.prctl(abi.PR_SET_DUMPABLE, 0)
     if not birth.stdio.terminal:
         place_stdio((birth.stdio.stdin, birth.stdio.stdout, birth.stdio.stderr))
     _close_others(birth)
@@ -219,6 +230,9 @@ def _enter_groups(birth: Birth) -> None:
     # As the host's root, which owns the groups' files, so before any other user namespace.
     if birth.cgroup is not None:
         birth.cgroup.enter()
+    if birth.first:
+        birth.kernel.setns(birth.target, birth.first)
+        birth.first = 0
     if birth.userns >= 0:
         birth.kernel.setns(birth.userns, abi.CLONE_NEWUSER)
         os.close(birth.userns)
@@ -240,8 +254,13 @@ def _await_setup(birth: Birth) -> sync.Message:
 def _own_namespace(birth: Birth, *, separate: bool) -> None:
     """Become the user namespace's root: files made by an unmapped user are refused (EOVERFLOW)."""
     if separate:
-        birth.kernel.set_group(0)
-        birth.kernel.set_user(0)
+        try:
+            birth.kernel.set_group(0)
+            birth.kernel.set_user(0)
+        except KernelError as error:
+            hint = closed_by() or "map id 0 in uidMappings and gidMappings"
+            msg = f"cannot become root of the user namespace: {error.strerror}"
+            raise UnsupportedError(msg, hint=hint) from error
         # Changing ids made it so already; said again because all that follows relies on it.
         birth.kernel.prctl(abi.PR_SET_DUMPABLE, 0)
 

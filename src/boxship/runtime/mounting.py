@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 
-from boxship.errors import InvalidArgumentError
+from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime.copyup import copy_up
 from boxship.runtime.steps import Context, Step
@@ -22,6 +22,12 @@ Parameters = list[tuple[str, str | None]]
 
 # What a namespace that another user namespace owns cannot mount afresh is taken from the host.
 _HOST_COPIES = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue"}
+# mount_too_revealing() of the kernel's fs/namespace.c.
+_PROC_COVERED = "cannot mount /proc: parts of this host's own /proc are covered"
+_PROC_HINT = (
+    "in a user namespace the kernel shows no more of it than the host has: run this where /proc is"
+    " whole, or in a container without masked paths"
+)
 _MAX_FSCONFIG = 255
 # What others let be covered of /proc (LXCFS shows a container's own limits there).
 _COVERABLE = frozenset(
@@ -227,6 +233,8 @@ class MountFilesystem(Step):
             host = _HOST_COPIES.get(self.kind)
             refused = error.errno in (errno.EPERM, errno.EBUSY)
             if host is None or not refused or not self.copyable:
+                if self.kind == "proc" and error.errno == errno.EPERM:
+                    raise UnsupportedError(_PROC_COVERED, hint=_PROC_HINT) from error
                 raise
         tree = kernel.open_tree(abi.AT_FDCWD, host, abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
         kernel.mount_setattr(tree, set_=self.options.set, propagation=abi.MS_SLAVE, recursive=True)

@@ -8,7 +8,7 @@ import posixpath
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import abi, namespaces
-from boxship.runtime import rootfs
+from boxship.runtime import rootfs, rootless
 from boxship.runtime.cgroupfs import MakeCgroupNamespace
 from boxship.runtime.console import MakeTerminal
 from boxship.runtime.devices import BindDevice, LinkDevices, MakeDevice, container_devices
@@ -86,6 +86,7 @@ class Plan:
 
     Attributes:
         namespaces: what the clone makes and joins.
+        unprivileged: the parent has no rights over the host, so the child prepares the trees.
         uid_map: id ranges of a new user namespace.
         gid_map: the same for groups.
         oom_score: oom_score_adj, None to leave it.
@@ -106,6 +107,7 @@ class Plan:
         "process",
         "trees",
         "uid_map",
+        "unprivileged",
     )
 
     def __init__(self, spec: "dict[str, Any]", process: ProcessPlan) -> None:
@@ -119,6 +121,7 @@ class Plan:
         self.build: list[Step] = []
         self.enter: list[Step] = []
         self.process = process
+        self.unprivileged = False
 
     @property
     def needs_two_clones(self) -> bool:
@@ -142,7 +145,11 @@ class Plan:
 
 
 def make_plan(
-    request: "SpawnRequest", features: "Features", cgroups: "tuple[CgroupMount, ...]" = ()
+    request: "SpawnRequest",
+    features: "Features",
+    cgroups: "tuple[CgroupMount, ...]" = (),
+    *,
+    unprivileged: bool = False,
 ) -> Plan:
     """Plan a container's start.
 
@@ -150,6 +157,7 @@ def make_plan(
         request: the container.
         features: what the kernel can do.
         cgroups: how its control groups are shown (`Cgroup.mounts`).
+        unprivileged: whoever starts it has no rights over the host.
 
     Raises:
         InvalidArgumentError: the spec contradicts itself or lacks what is required.
@@ -160,6 +168,11 @@ def make_plan(
     process = plan_process(spec.get("process"), spec, features)
     plan = Plan(spec, process)
     _check(plan, spec, features)
+    if unprivileged:
+        plan.unprivileged = True
+        rootless.check(plan.namespaces, spec)
+    if "user" in plan.namespaces.new:
+        rootless.check_owners(spec.get("mounts") or [], plan.uid_map, plan.gid_map)
     _plan_root(plan, request, features)
     _plan_names(plan, spec)
     _plan_tree(plan, request, cgroups)

@@ -71,7 +71,12 @@ def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
     options = SpecOptions(
         argv=("sh",), env=environment, tty=True, hostname="boxship", read_only=True
     )
-    document.write(path, generate_spec(options))
+    made = generate_spec(options)
+    if arguments.has("rootless"):
+        from boxship.runtime.rootless_spec import make_rootless  # noqa: PLC0415 - only here
+
+        made = make_rootless(made, os.geteuid(), os.getegid())
+    document.write(path, made)
     return 0
 
 

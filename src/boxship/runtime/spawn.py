@@ -9,9 +9,9 @@ import os
 import posixpath
 import sys
 
-from boxship.errors import InternalError, NotFoundError, UnsupportedError
-from boxship.kernel import abi, process, seccomp, shield
-from boxship.runtime import init, sync
+from boxship.errors import ForbiddenError, InternalError, NotFoundError, UnsupportedError
+from boxship.kernel import KernelError, abi, process, seccomp, shield
+from boxship.runtime import init, rootless, sync
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.handover import host_root, own_pipes, set_up
 from boxship.runtime.plan import make_plan
@@ -44,11 +44,20 @@ class Host:
         hierarchies: where control groups are.
         exposed: this interpreter's file could be written to from a container that shares the
             host's user namespace.
+        unprivileged: this process has no rights over the machine.
     """
 
-    __slots__ = ("exposed", "features", "hierarchies")
+    __slots__ = ("exposed", "features", "hierarchies", "unprivileged")
 
-    def __init__(self, features: "Features", hierarchies: "Hierarchies", *, exposed: bool) -> None:
+    def __init__(
+        self,
+        features: "Features",
+        hierarchies: "Hierarchies",
+        *,
+        exposed: bool,
+        unprivileged: bool,
+    ) -> None:
+        self.unprivileged = unprivileged
         self.features = features
         self.hierarchies = hierarchies
         self.exposed = exposed
@@ -61,13 +70,35 @@ def host(kernel: "Kernel") -> Host:
     """The machine, probed at the first call."""
     known = _hosts.get(type(kernel))
     if known is None:
-        known = _hosts[type(kernel)] = Host(kernel.probe(), detect(), exposed=shield.is_needed())
+        known = _hosts[type(kernel)] = Host(
+            kernel.probe(),
+            detect(),
+            exposed=shield.is_needed(),
+            unprivileged=rootless.is_unprivileged(kernel),
+        )
     return known
 
 
 def cgroup_path(spec: "dict[str, Any]", container_id: str) -> str:
     """The control group of a container, below each hierarchy's mount point."""
     return (spec.get("linux") or {}).get("cgroupsPath") or f"/boxship/{container_id}"
+
+
+def usable_path(kernel: "Kernel", spec: "dict[str, Any]", container_id: str) -> str:
+    """As cgroup_path, for who may be an ordinary user: empty when no group may be made.
+
+    Without a path in the spec, a group below the caller's own will do.
+    """
+    path = cgroup_path(spec, container_id)
+    if not rootless.lacks_groups(kernel):
+        return path
+    candidates = [path]
+    hierarchies = host(kernel).hierarchies
+    if hierarchies.version == 2 and not (spec.get("linux") or {}).get("cgroupsPath"):
+        from boxship.runtime.cgroups.own import own_paths  # noqa: PLC0415 - rootless only
+
+        candidates.append(f"{own_paths().get('', '').rstrip('/')}/boxship-{container_id}")
+    return next((p for p in candidates if open_cgroup(hierarchies, p).permitted()), "")
 
 
 def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
@@ -84,8 +115,9 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         KernelError: a system call failed.
     """
     machine = host(kernel)
-    cgroup = open_cgroup(machine.hierarchies, cgroup_path(request.spec, request.id))
-    plan = make_plan(request, machine.features, cgroup.mounts())
+    path = usable_path(kernel, request.spec, request.id)
+    cgroup = _group(machine, path) or _absent(machine)
+    plan = make_plan(request, machine.features, cgroup.mounts(), unprivileged=machine.unprivileged)
     if request.debug:
         sys.stderr.write("".join(f"plan: {line}\n" for line in plan.describe()))
     existed = cgroup.exists()
@@ -119,10 +151,18 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     try:
         birth.target, flags = _find(kernel, request)
         _equip(birth, request, plan, _group(machine, request.cgroup))
-        _protect(birth, machine, separate=bool(flags & abi.CLONE_NEWUSER))
-        pid, pidfd = _clone(birth, 0, sibling=request.sibling)
+        separate = bool(flags & abi.CLONE_NEWUSER)
+        _protect(birth, machine, separate=separate)
+        if separate and machine.unprivileged:
+            # Its other namespaces are open to who has entered its user namespace only.
+            birth.first = flags & (abi.CLONE_NEWUSER | abi.CLONE_NEWPID)
+            flags &= ~birth.first
+        if birth.first:
+            pid, pidfd = _clone_between(birth, 0, sibling=request.sibling)
+        else:
+            pid, pidfd = _clone(birth, 0, sibling=request.sibling)
         if pid == 0:
-            init.start_exec(birth, plan, flags)
+            init.start_exec(birth, plan, flags, separate=separate)
     except BaseException:
         ours.close()
         raise
@@ -137,13 +177,13 @@ def _find(kernel: "Kernel", request: ExecRequest) -> tuple[int, int]:
     target = -1
     try:
         target = os.dup(request.target) if request.target >= 0 else kernel.pidfd_open(request.pid)
-        flags = other_namespaces(request.pid)
+        flags = _foreign(request.pid)
         # While it is there nothing else can have had its number, so what was read is its own.
         kernel.pidfd_send_signal(target, 0)
-    except OSError as error:
+    except (OSError, ForbiddenError) as error:
         if target >= 0:
             kernel.close(target)
-        if error.errno != errno.ESRCH:
+        if not isinstance(error, OSError) or error.errno != errno.ESRCH:
             raise
         raise NotFoundError(f"container process {request.pid} is gone") from error
     return target, flags
@@ -162,7 +202,7 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
             if "user" in plan.namespaces.joined:
                 pid, pidfd = _clone_inside(birth, plan, sibling=request.sibling)
             else:
-                pid, pidfd = _clone(birth, plan.namespaces.flags(), sibling=request.sibling)
+                pid, pidfd = _clone_own(birth, plan, cgroup, sibling=request.sibling)
             if pid == 0:
                 init.start_container(birth, plan, request.hooks)
     except BaseException:
@@ -216,7 +256,9 @@ def _protect(birth: init.Birth, machine: Host, *, separate: bool) -> None:
     Raises:
         UnsupportedError: it cannot be done on this machine from this file.
     """
-    if separate or not machine.exposed:
+    if not machine.exposed:
+        return
+    if separate and not (machine.unprivileged and rootless.owns_interpreter()):
         return
     if not shield.is_supported():
         msg = "this interpreter could be overwritten from the container"
@@ -226,6 +268,33 @@ def _protect(birth: init.Birth, machine: Host, *, separate: bool) -> None:
 
 def _group(machine: Host, path: str) -> "Cgroup | None":
     return open_cgroup(machine.hierarchies, path) if path else None
+
+
+def _absent(machine: Host) -> "Cgroup":
+    from boxship.runtime.cgroups.absent import AbsentCgroup  # noqa: PLC0415 - rootless only
+
+    return AbsentCgroup(machine.hierarchies)
+
+
+def _foreign(pid: int) -> int:
+    try:
+        return other_namespaces(pid)
+    except PermissionError as error:
+        # It is not dumpable before its program runs.
+        msg = f"container process {pid} cannot be entered by this user"
+        hint = "without root, exec works for containers of one's own and after start"
+        raise ForbiddenError(msg, hint=hint) from error
+
+
+def _clone_own(
+    birth: init.Birth, plan: "Plan", cgroup: "Cgroup", *, sibling: bool
+) -> tuple[int, int]:
+    try:
+        return _clone(birth, plan.namespaces.flags(), sibling=sibling)
+    except KernelError as error:
+        if not plan.unprivileged:
+            raise
+        raise rootless.explain_clone(error, cgroup.path) from error
 
 
 def _clone(birth: init.Birth, flags: int, *, sibling: bool) -> tuple[int, int]:
@@ -241,6 +310,11 @@ def _clone_inside(birth: init.Birth, plan: "Plan", *, sibling: bool) -> tuple[in
     if not plan.needs_two_clones:
         birth.unshare = flags
         return _clone(birth, 0, sibling=sibling)
+    return _clone_between(birth, flags, sibling=sibling)
+
+
+def _clone_between(birth: init.Birth, flags: int, *, sibling: bool) -> tuple[int, int]:
+    """Clone from a helper that enters the user namespace, and ends."""
     left, right = sync.pair()
     helper, helper_pidfd = _clone(birth, 0, sibling=False)
     if helper == 0:

@@ -31,7 +31,7 @@ class Record:
         bundle: absolute path of the bundle.
         pid: its first process.
         start_time: of that process, so that a re-used pid is not taken for it; 0 before it exists.
-        cgroup: path of its control group.
+        cgroup: path of its control group; empty when its user may not make one.
         created: seconds since the epoch.
         spec: the document it was created from.
     """
@@ -171,6 +171,10 @@ def is_alive(kernel: "Kernel", pid: int, start_time: int) -> bool:
 
 def group(record: Record) -> "Cgroup":
     """The container's control group."""
+    if not record.cgroup:
+        from boxship.runtime.cgroups.absent import AbsentCgroup  # noqa: PLC0415 - rootless only
+
+        return AbsentCgroup(detect(), record.pid, record.start_time)
     return open_cgroup(detect(), record.cgroup)
 
 

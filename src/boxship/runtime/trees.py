@@ -75,6 +75,12 @@ def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
     try:
         copy = kernel.open_tree(abi.AT_FDCWD, tree.source, flags)
     except KernelError as error:
+        if error.errno == errno.EINVAL and not options.recursive:
+            msg = f"cannot mount {tree.source} alone: in a user namespace it keeps what is below"
+            raise InvalidArgumentError(msg, hint="use rbind instead of bind") from error
+        if error.errno == errno.EACCES:
+            msg = f"cannot mount {tree.source}: this user may not reach it"
+            raise InvalidArgumentError(msg) from error
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             raise
         msg = f"cannot mount {tree.source}: no such file or directory"

@@ -34,6 +34,9 @@ class Cgroup(Protocol):
 
     def exists(self) -> bool: ...
 
+    def permitted(self) -> bool:
+        """Whether the caller may make the group and move itself in; asked by ordinary users."""
+
     def create(self) -> None:
         """Make the group; parents inherit their cpuset. No error when it is there."""
 

@@ -43,6 +43,11 @@ class LegacyCgroup:
     def exists(self) -> bool:
         return bool(self._listing) and os.path.isdir(self._listing)
 
+    def permitted(self) -> bool:
+        from boxship.runtime.cgroups.own import can_make  # noqa: PLC0415 - root need not ask
+
+        return all(can_make(directory) for directory in self._unique)
+
     def create(self) -> None:
         cpuset = self._directories.get("cpuset", "")
         for directory in self._unique:

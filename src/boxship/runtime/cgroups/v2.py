@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
 _FREEZE_SECONDS = 2.0
 _REMOVE_SECONDS = 0.5
+# Not there, or not ours to pass on: above a subtree that was delegated to an ordinary user.
+_KEPT_BACK = frozenset(
+    (
+        errno.EBUSY,
+        errno.ENOENT,
+        errno.EINVAL,
+        errno.EOPNOTSUPP,
+        errno.EACCES,
+        errno.EPERM,
+    )
+)
 _WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb", "rdma")
 
 
@@ -45,6 +56,13 @@ class UnifiedCgroup:
 
     def exists(self) -> bool:
         return os.path.isdir(self._directory)
+
+    def permitted(self) -> bool:
+        from boxship.runtime.cgroups import own  # noqa: PLC0415 - root need not ask
+
+        # Who moves a process must be able to write to the groups' common ancestor as well.
+        common = own.common_group(own.own_paths().get("", "/"), self.path)
+        return own.can_make(self._directory) and own.can_enter(self._root + common.rstrip("/"))
 
     def create(self) -> None:
         if not os.path.isdir(os.path.dirname(self._directory)):
@@ -157,7 +175,7 @@ def _hand_down(directory: str, wanted: tuple[str, ...]) -> None:
             # One at a time, so that one refusal does not take the others with it.
             files.write(directory, "cgroup.subtree_control", f"+{name}")
         except OSError as failure:
-            if failure.errno not in (errno.EBUSY, errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
+            if failure.errno not in _KEPT_BACK:
                 raise
 
 
