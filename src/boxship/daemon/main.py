@@ -14,7 +14,7 @@ from boxship import log
 from boxship.api.server import Server, TlsFiles
 from boxship.daemon.config import DaemonConfig, load
 from boxship.daemon.wiring import open_engine
-from boxship.errors import BoxshipError, ConflictError, InvalidArgumentError
+from boxship.errors import BoxshipError, ConflictError, ForbiddenError, InvalidArgumentError
 from boxship.paths import Paths
 
 EXIT_FAILURE = 1
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load(sys.argv[1:] if arguments is None else arguments)
         log.set_level(config.log_level)
+        _require_root()
         asyncio.run(_serve(config))
     except BoxshipError as error:
         log.error(str(error))
@@ -42,6 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _require_root() -> None:
+    """Refuse to begin what an ordinary user cannot finish: before anything is made.
+
+    Raises:
+        ForbiddenError: the user is not root.
+    """
+    if os.geteuid() != 0:
+        raise ForbiddenError(
+            "the daemon needs root: for images, networks and published ports",
+            hint="start it as root; a single container runs without, by boxship-runtime"
+            " (docs/rootless.md)",
+        )
 
 
 async def _serve(config: DaemonConfig) -> None:

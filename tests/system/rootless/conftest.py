@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from boxship.runtime.generate import SpecOptions, generate_spec
@@ -86,7 +87,10 @@ class User:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             done = subprocess.run(
                 [*self.prefix, *words],
-                **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, "cwd": self.home},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self.home,
                 env=variables,
                 timeout=60,
                 check=False,
@@ -181,6 +185,7 @@ def place():
     for applet in set(listed.stdout.split()) - {"busybox"}:
         (place / "root/bin" / applet).symlink_to("busybox")
     (place / "root/etc/passwd").write_text("root:x:0:0::/:\nweb:x:1000:1000::/:\n")
+    (place / "root/tmp").chmod(0o1777)
     for path in (place / "root", *(place / "root").rglob("*")):
         os.chown(path, UID, GID, follow_symlinks=False)
     yield place
@@ -224,8 +229,6 @@ def box(make_box, user) -> Box:
 
 def msgspec_for_everybody(place: Path) -> bool:
     """Whether the plain interpreter can have the library that `spec` needs."""
-    import msgspec
-
     target = place / "src/msgspec"
     if not target.exists():
         shutil.copytree(Path(msgspec.__file__).parent, target)

@@ -1,6 +1,5 @@
 """What an ordinary user asks for in vain: one line that says why and what to do."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ def _refused(box, *words: str) -> None:
     assert len(done.err.splitlines()) == 1, done.err
     # Nothing is left of it.
     assert box.user.runtime("state", box.id).code == 1
-    assert os.listdir(box.user.state / "boxship-runtime") == []
+    left = {path.name for path in (box.user.state / "boxship-runtime").iterdir()}
+    assert left <= {".seccomp"}
 
 
 def test_no_user_namespace(box):
@@ -68,8 +68,10 @@ def test_a_state_directory_of_somebody_else(box):
 
 
 def test_without_a_session_the_state_is_in_tmp(user):
+    if user.run("test", "-w", "/tmp").code:  # noqa: S108 - the place of others' files is meant
+        pytest.skip("needs a /tmp that everybody can write to")
     listed = user.runtime("list", environment={"XDG_RUNTIME_DIR": "/nonexistent"})
-    place = Path(f"/tmp/boxship-runtime-{UID}")
+    place = Path(f"/tmp/boxship-runtime-{UID}")  # noqa: S108 - as above
     try:
         assert listed.code == 0, listed.err
         found = place.stat()

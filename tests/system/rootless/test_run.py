@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.rootless.conftest import GID, SUBORDINATE, UID
+from tests.system.rootless.conftest import GID, SUBORDINATE, UID, msgspec_for_everybody
 
 pytestmark = [pytest.mark.root, pytest.mark.userns, pytest.mark.slow]
 
@@ -106,10 +106,9 @@ def test_a_directory_of_the_user_is_mounted(box):
     source = box.user.home / "data"
     source.mkdir()
     os.chown(source, UID, GID)
-    box.spec["mounts"].append(
-        {"type": "bind", "source": str(source), "destination": "/tmp/d", "options": ["rbind"]}
-    )
-    done = box.shell("echo hello > /tmp/d/file").run()
+    bind = {"type": "bind", "source": str(source), "destination": "/mnt", "options": ["rbind"]}
+    box.spec["mounts"].append(bind)
+    done = box.shell("echo hello > /mnt/file").run()
     assert done.code == 0, done.err
     assert (source / "file").read_text() == "hello\n"
 
@@ -125,8 +124,6 @@ def test_ranges_give_more_users(rich_user, make_box):
 
 
 def test_the_specification_of_the_command_line_runs(place, user, make_box):
-    from tests.system.rootless.conftest import msgspec_for_everybody
-
     if not msgspec_for_everybody(place):
         pytest.skip("the plain interpreter is of another version")
     box = make_box(user)

@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from boxship.errors import InvalidArgumentError
+from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime.cgroupfs import MountCgroups
 from boxship.runtime.cgroups import CgroupMount
@@ -113,7 +113,7 @@ def test_nothing_is_mounted_inside_proc_but_what_is_known(context):
 
 def test_the_hosts_processes_do_not_stand_in_for_a_containers(context):
     context.kernel.failures["fscreate"] = errno.EPERM
-    with pytest.raises(KernelError):
+    with pytest.raises(UnsupportedError, match="own /proc are covered"):
         MountFilesystem("proc", "proc", "/proc", MountOptions(), copyable=False).execute(context)
 
 

@@ -148,6 +148,8 @@ def _pid_namespace(pid: str) -> str:
 
 
 def _stat(pid: int) -> tuple[int, int]:
-    """Parent and start time (proc(5), fields 4 and 22); zeros when it is gone."""
+    """Parent and start time (proc(5), fields 4 and 22); zeros when it has ended."""
     fields = files.read_or(f"/proc/{pid}", "stat", "").rpartition(")")[2].split()
-    return (int(fields[1]), int(fields[19])) if len(fields) > 19 else (0, 0)
+    if len(fields) < 20 or fields[0] in "ZX":
+        return 0, 0
+    return int(fields[1]), int(fields[19])
