@@ -17,6 +17,11 @@ def start_daemon(address: str) -> None:
     Raises:
         UnavailableError: it ended before it was ready; the message ends with its last words.
     """
+    if os.geteuid() != 0:
+        raise UnavailableError(
+            "no daemon answers, and only root can start one",
+            hint="start it as root; a single container runs without, by boxship-runtime",
+        )
     import subprocess  # noqa: PLC0415 - once in the life of a daemon
     from pathlib import Path  # noqa: PLC0415
 

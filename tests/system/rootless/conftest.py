@@ -227,7 +227,7 @@ def box(make_box, user) -> Box:
     return make_box(user)
 
 
-def msgspec_for_everybody(place: Path) -> bool:
+def share_library(place: Path) -> bool:
     """Whether the plain interpreter can have the library that `spec` needs."""
     target = place / "src/msgspec"
     if not target.exists():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.rootless.conftest import GID, UID
+from tests.system.rootless.conftest import GID, PYTHON, UID, share_library
 
 pytestmark = [pytest.mark.root, pytest.mark.userns, pytest.mark.slow]
 
@@ -78,3 +78,15 @@ def test_without_a_session_the_state_is_in_tmp(user):
         assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (UID, GID, 0o700)
     finally:
         place.rmdir()
+
+
+def test_the_daemon_is_roots(place, user):
+    if not share_library(place):
+        pytest.skip("the plain interpreter is of another version")
+    program = f"import sys; sys.path.insert(0, {str(place / 'src')!r})\n"
+    program += "from boxship.cli.autostart import start_daemon\n"
+    program += "start_daemon('unix:///nonexistent')\n"
+    done = user.run(PYTHON, "-I", "-c", program, environment={"HOME": str(user.home)})
+    assert done.code == 1
+    assert "only root can start one" in done.err
+    assert list(user.home.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.rootless.conftest import GID, SUBORDINATE, UID, msgspec_for_everybody
+from tests.system.rootless.conftest import GID, SUBORDINATE, UID, share_library
 
 pytestmark = [pytest.mark.root, pytest.mark.userns, pytest.mark.slow]
 
@@ -124,7 +124,7 @@ def test_ranges_give_more_users(rich_user, make_box):
 
 
 def test_the_specification_of_the_command_line_runs(place, user, make_box):
-    if not msgspec_for_everybody(place):
+    if not share_library(place):
         pytest.skip("the plain interpreter is of another version")
     box = make_box(user)
     made = user.runtime("spec", "--rootless", "--bundle", str(box.bundle))
