@@ -103,10 +103,10 @@ def create(
     if terminal and detached and not options.console_socket:
         msg = "a container with a terminal needs a console socket"
         raise InvalidArgumentError(msg, hint="give --console-socket, or use run")
+    # Before anything is made: it asks the kernel, which may fail.
+    cgroup = usable_path(kernel, spec, container_id)
     directory = store.reserve(container_id)
-    record = Record(
-        id=container_id, bundle=bundle, spec=spec, cgroup=usable_path(kernel, spec, container_id)
-    )
+    record = Record(id=container_id, bundle=bundle, spec=spec, cgroup=cgroup)
     record.created = time.time()  # noqa: TID251 - the command line is where the clock is taken from
     try:
         return _make(kernel, store, record, options, directory if detached else "")
