@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -78,23 +79,37 @@ class ScriptedRegistry(ThreadingHTTPServer):
         pass
 
 
-@pytest.fixture
-def scripted() -> Iterator[Callable[[Script], ScriptedRegistry]]:
-    """Start scripted registries."""
+@contextmanager
+def serving(
+    inside: Callable[[Callable[[], ScriptedRegistry]], ScriptedRegistry] = lambda make: make(),
+) -> Iterator[Callable[[Script], ScriptedRegistry]]:
+    """Start scripted registries; they end with the block.
+
+    `inside` makes one where it is to listen, in another network namespace for example.
+    """
     started: list[tuple[ScriptedRegistry, threading.Thread]] = []
 
     def start(script: Script) -> ScriptedRegistry:
-        server = ScriptedRegistry(script)
+        server = inside(lambda: ScriptedRegistry(script))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         started.append((server, thread))
         return server
 
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    try:
+        yield start
+    finally:
+        for server, thread in started:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[[Script], ScriptedRegistry]]:
+    """Start scripted registries."""
+    with serving() as start:
+        yield start
 
 
 @pytest.fixture

@@ -155,15 +155,12 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
         context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
         if plan.terminal:
             MakeTerminal((0, 0), console=False).execute(context)
-        if not flags & abi.CLONE_NEWPID:
-            _finish(birth, context, plan, None)
-        elif plan.clones:
+        if flags & abi.CLONE_NEWPID and plan.clones:
             context.leader = False
-            _finish(birth, context, plan, None)
-        else:
+        elif flags & abi.CLONE_NEWPID:
             # The filter forbids it later; the container's mounts are all that can be seen now.
             _be_born(birth, context)
-            _finish(birth, context, plan, None)
+        _finish(birth, context, plan, None)
     except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
         _report(birth.channel, error)
     os._exit(_FAILED)

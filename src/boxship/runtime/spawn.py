@@ -45,9 +45,10 @@ class Host:
         exposed: this interpreter's file could be written to from a container that shares the
             host's user namespace.
         unprivileged: this process has no rights over the machine.
+        lacks_groups: control groups may be out of its reach.
     """
 
-    __slots__ = ("exposed", "features", "hierarchies", "unprivileged")
+    __slots__ = ("exposed", "features", "hierarchies", "lacks_groups", "unprivileged")
 
     def __init__(
         self,
@@ -56,8 +57,10 @@ class Host:
         *,
         exposed: bool,
         unprivileged: bool,
+        lacks_groups: bool,
     ) -> None:
         self.unprivileged = unprivileged
+        self.lacks_groups = lacks_groups
         self.features = features
         self.hierarchies = hierarchies
         self.exposed = exposed
@@ -75,6 +78,7 @@ def host(kernel: "Kernel") -> Host:
             detect(),
             exposed=shield.is_needed(),
             unprivileged=rootless.is_unprivileged(kernel),
+            lacks_groups=rootless.lacks_groups(kernel),
         )
     return known
 
@@ -90,10 +94,11 @@ def usable_path(kernel: "Kernel", spec: "dict[str, Any]", container_id: str) -> 
     Without a path in the spec, a group below the caller's own will do.
     """
     path = cgroup_path(spec, container_id)
-    if not rootless.lacks_groups(kernel):
+    machine = host(kernel)
+    if not machine.lacks_groups:
         return path
     candidates = [path]
-    hierarchies = host(kernel).hierarchies
+    hierarchies = machine.hierarchies
     if hierarchies.version == 2 and not (spec.get("linux") or {}).get("cgroupsPath"):
         from boxship.runtime.cgroups.own import own_paths  # noqa: PLC0415 - rootless only
 

@@ -103,22 +103,17 @@ def _described(data: bytes, media_type: str) -> dict[str, Any]:
 @pytest.fixture
 def registry(host: Any) -> Iterator[Callable[[Any], str]]:
     """Start a scripted registry on a host's loopback; its `host:port`."""
-    started: list[tuple[Any, threading.Thread]] = []
+    scripts: list[Any] = []
+    with registries.serving(host.inside) as serve:
 
-    def start(script: Any) -> str:
-        server = host.inside(lambda: registries.ScriptedRegistry(script))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        started.append((server, thread))
-        return str(server.host)
+        def start(script: Any) -> str:
+            scripts.append(script)
+            return str(serve(script).host)
 
-    yield start
-    for server, thread in started:
-        if isinstance(server.script, Slow):
-            server.script.go.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        yield start
+        for script in scripts:
+            if isinstance(script, Slow):
+                script.go.set()
 
 
 def layers(host: Any) -> set[str]:

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,20 +88,8 @@ def pull(host: Any, server: Any) -> Any:
 
 @pytest.fixture
 def serve(host: Any) -> Iterator[Callable[[Any], Any]]:
-    started: list[tuple[Any, threading.Thread]] = []
-
-    def start(script: Any) -> Any:
-        server = host.inside(lambda: registries.ScriptedRegistry(script))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        started.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with registries.serving(host.inside) as start:
+        yield start
 
 
 def flipped(data: bytes) -> bytes:

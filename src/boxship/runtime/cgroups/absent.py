@@ -8,7 +8,7 @@ import os
 from boxship.errors import UnsupportedError
 from boxship.runtime.cgroups import files
 from boxship.runtime.cgroups.own import own_paths
-from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
+from boxship.runtime.cgroups.values import CgroupMount, Hierarchies, legacy_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,19 +100,7 @@ class AbsentCgroup:
         if self.version == 2:
             source = self._hierarchies.unified + paths.get("", "/")
             return (CgroupMount("cgroup2", "", "", source),)
-        points: dict[str, list[str]] = {}
-        for name, point in self._hierarchies.v1.items():
-            points.setdefault(point, []).append(name)
-        return tuple(
-            CgroupMount(
-                "cgroup",
-                point.rpartition("/")[2],
-                ",".join(names),
-                point + paths.get(names[0], "/"),
-                tuple(names) if len(names) > 1 else (),
-            )
-            for point, names in points.items()
-        )
+        return legacy_mounts(self._hierarchies, lambda name: paths.get(name, "/"))
 
     def _with_children(self) -> list[int]:
         parents = {pid: _stat(pid)[0] for pid in _pids()}

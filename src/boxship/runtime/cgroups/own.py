@@ -32,9 +32,4 @@ def can_enter(directory: str) -> bool:
 
 def common_group(one: str, other: str) -> str:
     """The nearest group that two are below of."""
-    shared: list[str] = []
-    for a, b in zip(one.split("/")[1:], other.split("/")[1:], strict=False):
-        if a != b or not a:
-            break
-        shared.append(a)
-    return "/" + "/".join(shared)
+    return os.path.commonpath((one, other))

@@ -3,7 +3,7 @@
 Documentation/admin-guide/cgroup-v1 in the kernel tree.
 """
 # The launcher imports this, and pathlib costs more than a container's groups.
-# ruff: noqa: PTH102, PTH112, PTH119, PTH120
+# ruff: noqa: PTH102, PTH112, PTH120
 
 import os
 import time
@@ -11,7 +11,7 @@ import time
 from boxship.errors import ConflictError
 from boxship.runtime.cgroups import files
 from boxship.runtime.cgroups.limits_v1 import apply_limits
-from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
+from boxship.runtime.cgroups.values import CgroupMount, Hierarchies, legacy_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,19 +124,7 @@ class LegacyCgroup:
             files.remove(directory, deadline)
 
     def mounts(self) -> tuple[CgroupMount, ...]:
-        together: dict[str, list[str]] = {}
-        for name, point in self._hierarchies.v1.items():
-            together.setdefault(point, []).append(name)
-        return tuple(
-            CgroupMount(
-                type="cgroup",
-                name=os.path.basename(point),
-                data=",".join(names),
-                source=point + self.path,
-                links=tuple(names) if len(names) > 1 else (),
-            )
-            for point, names in together.items()
-        )
+        return legacy_mounts(self._hierarchies, lambda _controller: self.path)
 
     def _require_freezer(self) -> None:
         if not self._freezer:

@@ -3,6 +3,10 @@
 Plain classes: the launcher imports this, and the typing module takes 12 ms to load.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Hierarchies:
     """Where the host keeps control groups; found once a process by `detect`.
@@ -57,3 +61,27 @@ class CgroupMount:
         self.data = data
         self.source = source
         self.links = links
+
+
+def legacy_mounts(
+    hierarchies: Hierarchies, path_of: "Callable[[str], str]"
+) -> tuple[CgroupMount, ...]:
+    """How v1 hierarchies are shown in a container: each mount point once.
+
+    Args:
+        hierarchies: from `detect`.
+        path_of: the group's path on the hierarchy of a controller.
+    """
+    together: dict[str, list[str]] = {}
+    for name, point in hierarchies.v1.items():
+        together.setdefault(point, []).append(name)
+    return tuple(
+        CgroupMount(
+            type="cgroup",
+            name=point.rpartition("/")[2],
+            data=",".join(names),
+            source=point + path_of(names[0]),
+            links=tuple(names) if len(names) > 1 else (),
+        )
+        for point, names in together.items()
+    )
