@@ -21,7 +21,6 @@ _THROTTLES = (
     ("throttleReadIOPSDevice", "riops"),
     ("throttleWriteIOPSDevice", "wiops"),
 )
-_PERIOD = 100_000
 
 
 class _Group:
@@ -40,6 +39,10 @@ class _Group:
             raise files.missing(name.partition(".")[0], name, self.path) from failure
         except OSError as failure:
             raise files.refused(failure, self.path, value) from failure
+
+    def quota(self) -> str:
+        """The processor time in force, as `cpu.max` has it."""
+        return files.read_or(self.directory, "cpu.max", "").partition(" ")[0] or "max"
 
     def offers(self, name: str, value: str) -> bool:
         """Set a value where the kernel has the file; False where it does not."""
@@ -144,18 +147,36 @@ def _cpu(group: _Group, cpu: "Mapping[str, Any]") -> None:
         raise UnsupportedError(
             f"cannot set a real-time budget of cgroup {group.path}: cgroup version 2 has none"
         )
-    if cpu.get("shares"):
-        group.set("cpu.weight", str(cpu_weight(cpu["shares"])))
-    quota, period = cpu.get("quota"), cpu.get("period")
-    if quota or period:
-        allowed = str(quota) if quota and quota > 0 else "max"
-        group.set("cpu.max", f"{allowed} {period or _PERIOD}")
-    for key, name in (("burst", "cpu.max.burst"), ("idle", "cpu.idle")):
-        if cpu.get(key) is not None:
-            group.set(name, str(cpu[key]))
+    _weight_or_idle(group, cpu)
+    _bandwidth(group, cpu)
     for key, name in (("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")):
         if cpu.get(key):
             group.set(name, cpu[key])
+
+
+def _weight_or_idle(group: _Group, cpu: "Mapping[str, Any]") -> None:
+    shares, idle = cpu.get("shares"), cpu.get("idle")
+    if shares and idle is not None:
+        # An idle group's weight cannot be changed.
+        group.set("cpu.idle", "0")
+    if shares:
+        group.set("cpu.weight", str(cpu_weight(shares)))
+    if idle is not None:
+        group.set("cpu.idle", str(idle))
+
+
+def _bandwidth(group: _Group, cpu: "Mapping[str, Any]") -> None:
+    """Set quota, period and burst; what is not given stays as it is."""
+    quota, period, burst = cpu.get("quota"), cpu.get("period"), cpu.get("burst")
+    if burst is not None and quota:
+        # The kernel refuses a quota below the burst that is still there.
+        group.offers("cpu.max.burst", "0")
+    if quota or period:
+        # The kernel keeps the period where the quota stands alone; a period cannot.
+        allowed = (str(quota) if quota > 0 else "max") if quota else group.quota()
+        group.set("cpu.max", f"{allowed} {period}" if period else allowed)
+    if burst is not None:
+        group.set("cpu.max.burst", str(burst))
 
 
 def _pids(group: _Group, pids: "Mapping[str, Any]") -> None:

@@ -1,0 +1,205 @@
+"""Every limit of `linux.resources` on a version 2 hierarchy that owns the controllers."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.runtime.cgroups import detect, open_cgroup
+from boxship.runtime.cgroups.api import Cgroup
+
+_PARENT = f"/boxship-v2-{os.getpid()}"
+_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
+_MIB = 1 << 20
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.cgroup2,
+    pytest.mark.skipif(
+        detect().version != 2 or not set(_CONTROLLERS) <= set(detect().controllers),
+        reason="needs a v2 hierarchy that owns the controllers: see docs/cgroups.md",
+    ),
+]
+
+
+@pytest.fixture
+def group() -> Iterator[Cgroup]:
+    made = open_cgroup(detect(), f"{_PARENT}/one/two")
+    made.create()
+    yield made
+    made.kill()
+    open_cgroup(detect(), _PARENT).remove()
+
+
+def _directory(group: Cgroup) -> Path:
+    return Path(detect().unified + group.path)
+
+
+def _read(group: Cgroup, name: str) -> str:
+    return (_directory(group) / name).read_text(encoding="ascii").strip()
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({"memory": {"limit": 64 * _MIB}}, {"memory.max": str(64 * _MIB)}),
+        (
+            {"memory": {"limit": 64 * _MIB, "swap": 96 * _MIB}},
+            {"memory.max": str(64 * _MIB), "memory.swap.max": str(32 * _MIB)},
+        ),
+        (
+            {"memory": {"limit": 64 * _MIB, "swap": -1}},
+            {"memory.max": str(64 * _MIB), "memory.swap.max": "max"},
+        ),
+        ({"memory": {"limit": -1}}, {"memory.max": "max"}),
+        ({"memory": {"reservation": 8 * _MIB}}, {"memory.low": str(8 * _MIB)}),
+        ({"cpu": {"shares": 1024}}, {"cpu.weight": "100"}),
+        ({"cpu": {"shares": 2}}, {"cpu.weight": "1"}),
+        ({"cpu": {"shares": 262144}}, {"cpu.weight": "10000"}),
+        ({"cpu": {"quota": 50000, "period": 200000}}, {"cpu.max": "50000 200000"}),
+        ({"cpu": {"quota": -1}}, {"cpu.max": "max 100000"}),
+        ({"cpu": {"quota": 50000, "burst": 10000}}, {"cpu.max.burst": "10000"}),
+        ({"cpu": {"idle": 1}}, {"cpu.idle": "1"}),
+        ({"cpu": {"cpus": "0", "mems": "0"}}, {"cpuset.cpus": "0", "cpuset.mems": "0"}),
+        ({"pids": {"limit": 7}}, {"pids.max": "7"}),
+        ({"pids": {"limit": -1}}, {"pids.max": "max"}),
+        ({"unified": {"memory.oom.group": "1"}}, {"memory.oom.group": "1"}),
+        ({"unified": {"memory.high": str(32 * _MIB)}}, {"memory.high": str(32 * _MIB)}),
+    ],
+    ids=str,
+)
+def test_a_limit_is_set(group: Cgroup, resources: Any, expected: dict[str, str]) -> None:
+    assert group.apply(resources) == ()
+    assert {name: _read(group, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("quota", [30000, -1])
+def test_an_update_of_a_quota_alone_keeps_the_period(group: Cgroup, quota: int) -> None:
+    group.apply({"cpu": {"quota": 50000, "period": 200000}})
+    group.apply({"cpu": {"quota": quota}})
+    assert _read(group, "cpu.max") == f"{quota if quota > 0 else 'max'} 200000"
+
+
+def test_an_update_of_a_period_alone_keeps_the_quota(group: Cgroup) -> None:
+    group.apply({"cpu": {"quota": 50000}})
+    group.apply({"cpu": {"period": 200000}})
+    assert _read(group, "cpu.max") == "50000 200000"
+
+
+def test_shares_and_idle_together(group: Cgroup) -> None:
+    # The kernel refuses a weight while the group is idle.
+    group.apply({"cpu": {"idle": 1}})
+    group.apply({"cpu": {"shares": 2048, "idle": 0}})
+    assert _read(group, "cpu.idle") == "0"
+    assert int(_read(group, "cpu.weight")) > 100
+
+
+def test_a_burst_goes_with_its_quota(group: Cgroup) -> None:
+    group.apply({"cpu": {"quota": 50000, "burst": 40000}})
+    group.apply({"cpu": {"quota": 20000, "burst": 10000}})
+    assert _read(group, "cpu.max.burst") == "10000"
+
+
+@pytest.mark.parametrize("level", ["", "/one", "/one/two"])
+def test_controllers_reach_every_level(group: Cgroup, level: str) -> None:
+    offered = (Path(detect().unified + _PARENT + level) / "cgroup.controllers").read_text()
+    assert set(_CONTROLLERS) <= set(offered.split())
+    enabled = (_directory(group) / "cgroup.subtree_control").read_text().split()
+    assert enabled == []
+
+
+def test_huge_pages(group: Cgroup) -> None:
+    if "hugetlb" not in detect().controllers:
+        pytest.skip("needs the hugetlb controller")
+    group.apply({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * _MIB}]})
+    assert _read(group, "hugetlb.2MB.max") == str(4 * _MIB)
+
+
+def test_a_weight_of_block_io_warns_or_is_set(group: Cgroup) -> None:
+    warnings = group.apply({"blockIO": {"weight": 500}})
+    values = [
+        _read(group, name)
+        for name in ("io.bfq.weight", "io.weight")
+        if (_directory(group) / name).exists()
+    ]
+    assert warnings or values[0] in ("default 500", "default 4950")
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [{"cpu": {"cpus": "999"}}, {"cpu": {"quota": 1}}, {"unified": {"memory.max": "lots"}}],
+    ids=str,
+)
+def test_a_refused_value_is_named(group: Cgroup, resources: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=group.path):
+        group.apply(resources)
+
+
+def test_what_version_2_lacks_is_refused(group: Cgroup) -> None:
+    with pytest.raises(UnsupportedError, match="real-time"):
+        group.apply({"cpu": {"realtimeRuntime": 1000}})
+    with pytest.raises(UnsupportedError, match="no-such"):
+        group.apply({"unified": {"no-such.file": "1"}})
+
+
+def _run(group: Cgroup, work: Any) -> int:
+    pid = os.fork()
+    if pid == 0:
+        group.enter()
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _fork_once() -> int:
+    try:
+        pid = os.fork()
+    except BlockingIOError:
+        return 7
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return 0
+
+
+def _use_memory() -> int:
+    ballast = bytearray(64 * _MIB)
+    ballast[::4096] = b"x" * (len(ballast) // 4096)
+    return 0
+
+
+def test_the_limit_of_processes_holds(group: Cgroup) -> None:
+    group.apply({"pids": {"limit": 1}})
+    assert _run(group, _fork_once) == 7
+    assert group.stats().pids_limit == 1
+    group.apply({"pids": {"limit": 2}})
+    assert _run(group, _fork_once) == 0
+
+
+def test_out_of_memory_is_counted(group: Cgroup) -> None:
+    group.apply({"memory": {"limit": 16 * _MIB, "swap": 16 * _MIB}})
+    assert _run(group, _use_memory) == -signal.SIGKILL
+    assert group.oom_kills() == 1
+    assert group.stats().memory_limit == 16 * _MIB
+
+
+def test_the_cpus_are_the_given_ones(group: Cgroup) -> None:
+    group.apply({"cpu": {"cpus": "0"}})
+    assert _run(group, lambda: 0 if os.sched_getaffinity(0) == {0} else 1) == 0
+
+
+def test_out_of_memory_below_the_group_counts(group: Cgroup) -> None:
+    inner = open_cgroup(detect(), group.path + "/inner")
+    inner.create()
+    inner.apply({"memory": {"limit": 16 * _MIB, "swap": 16 * _MIB}})
+    assert _run(inner, _use_memory) == -signal.SIGKILL
+    assert group.oom_kills() == 1
+
+
+def test_rules_of_devices_are_replaced_not_piled_up(group: Cgroup) -> None:
+    for _ in range(3):
+        group.apply({"devices": [{"allow": False, "access": "rwm"}]})
+    group.apply({"devices": [{"allow": True, "access": "rwm"}]})
+    assert _run(group, lambda: os.close(os.open("/dev/kmsg", os.O_RDONLY)) or 0) == 0
