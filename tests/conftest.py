@@ -19,6 +19,7 @@ import pytest
 _GRACE_SECONDS = 20.0
 _LINK_PREFIXES = ("bx", "box")
 _NAME = "boxship"
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _LEAKS = pytest.StashKey[dict[str, set[str]]]()
 _BEFORE = pytest.StashKey[dict[str, set[str]]]()
 
@@ -161,6 +162,14 @@ def _cgroup2() -> str:
     return _root() or _cgroup_mount("cgroup2")
 
 
+def _qemu() -> str:
+    wanted = ("qemu-system-x86_64", "mkfs.ext4", "busybox", "ldd")
+    absent = [name for name in wanted if shutil.which(name, path=_PATH) is None]
+    if os.uname().machine != "x86_64":
+        return "needs an x86_64 host: the guest runs its interpreter"
+    return f"needs {', '.join(absent)}: .ci/packages test installs them" if absent else ""
+
+
 _REQUIREMENTS: dict[str, Callable[[], str]] = {
     "root": _root,
     "userns": _user_namespaces,
@@ -168,4 +177,5 @@ _REQUIREMENTS: dict[str, Callable[[], str]] = {
     "netns": _root,
     "cgroup1": _cgroup1,
     "cgroup2": _cgroup2,
+    "qemu": _qemu,
 }

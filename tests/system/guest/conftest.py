@@ -1,0 +1,93 @@
+"""Shows the tests that ran in the guest one by one, as if they had run here.
+
+`suites.txt` says which. It is collected as one test, which boots the machine; each report of the
+guest is passed to this session's pytest under its own name, with `guest:` before it.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.guest.disk import make_disk, make_initrd
+from tests.system.guest.kernel import UnavailableError, fetch_kernel
+from tests.system.guest.machine import MachineError, Parts, reports
+
+_SUITES = "suites.txt"
+_PYTEST = "-m pytest -v --run-slow --fail-on-leaks --tb=short -p no:cacheprovider"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Suites | None":
+    if file_path.name != _SUITES:
+        return None
+    return Suites.from_parent(parent, path=file_path)
+
+
+class Suites(pytest.File):
+    """The list of what runs in the guest: arguments of pytest, a line each."""
+
+    def collect(self) -> Iterator["Guest"]:
+        guest = Guest.from_parent(self, name="guest")
+        for marker in (pytest.mark.qemu, pytest.mark.root, pytest.mark.slow):
+            guest.add_marker(marker)
+        yield guest
+
+
+class Guest(pytest.Item):
+    """One boot, and all that is run in it."""
+
+    def runtest(self) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        arguments = " ".join(line for line in lines if line and not line.startswith("#"))
+        factory = pytest.TempPathFactory.from_config(self.config, _ispytest=True)
+        parts = _make(factory.mktemp("guest"), arguments)
+        try:
+            self._follow(parts)
+        finally:
+            parts.disk.unlink()
+
+    def _follow(self, parts: Parts) -> None:
+        begun, ended, seen = -1, -1, set()
+        for document in reports(parts):
+            assert "trouble" not in document, document["trouble"]
+            begun = document.get("begin", begun)
+            ended = document.get("end", ended)
+            if "report" in document:
+                seen.add(document["report"]["nodeid"])
+                self._pass_on(document["report"])
+        console = parts.console.read_text(encoding="utf-8", errors="replace")[-6000:]
+        # 1 is a failed test, or something left behind, which the console names.
+        assert ended == 0, f"pytest in the guest ended with {ended}:\n{console}"
+        assert len(seen) == begun, f"{len(seen)} of {begun} tests reported:\n{console}"
+
+    def _pass_on(self, data: dict[str, object]) -> None:
+        hook = self.config.hook
+        report = hook.pytest_report_from_serializable(config=self.config, data=data)
+        if report.skipped and isinstance(report.longrepr, list):
+            report.longrepr = tuple(report.longrepr)  # JSON has no tuples; pytest insists on one
+        report.nodeid = f"guest:{report.nodeid}"
+        hook.pytest_runtest_logreport(report=report)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+        if isinstance(excinfo.value, AssertionError | MachineError):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, "the guest"
+
+
+def _make(directory: Path, arguments: str) -> Parts:
+    try:
+        kernel = fetch_kernel()
+    except UnavailableError as failure:
+        pytest.skip(f"no kernel for the guest: {failure}")
+    plugin = "-p tests.system.guest.reporting"
+    command = f"{sys.executable} {_PYTEST} {plugin} {arguments}"
+    return Parts(
+        kernel.image,
+        make_initrd(directory, kernel.modules),
+        make_disk(directory, command),
+        directory / "console.log",
+    )
