@@ -203,3 +203,18 @@ def test_rules_of_devices_are_replaced_not_piled_up(group: Cgroup) -> None:
         group.apply({"devices": [{"allow": False, "access": "rwm"}]})
     group.apply({"devices": [{"allow": True, "access": "rwm"}]})
     assert _run(group, lambda: os.close(os.open("/dev/kmsg", os.O_RDONLY)) or 0) == 0
+
+
+def test_a_group_below_one_with_processes_can_be_entered(group: Cgroup) -> None:
+    below = open_cgroup(detect(), group.path + "/below")
+
+    def make_and_enter() -> int:
+        below.create()
+        below.enter()
+        return 0
+
+    assert _run(group, make_and_enter) == 0
+    assert _read(below, "cgroup.type") == "domain"
+    assert _read(group, "cgroup.subtree_control") == ""
+    with pytest.raises(UnsupportedError, match="the pids controller is not available"):
+        below.apply({"pids": {"limit": 7}})

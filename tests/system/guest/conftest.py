@@ -4,6 +4,7 @@
 guest is passed to this session's pytest under its own name, with `guest:` before it.
 """
 
+import faulthandler
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ class Guest(pytest.Item):
     """One boot, and all that is run in it."""
 
     def runtest(self) -> None:
+        # That clock is for one test; this one is as long as all that it passes on.
+        faulthandler.cancel_dump_traceback_later()
         lines = self.path.read_text(encoding="utf-8").splitlines()
         arguments = " ".join(line for line in lines if line and not line.startswith("#"))
         factory = pytest.TempPathFactory.from_config(self.config, _ispytest=True)

@@ -167,6 +167,11 @@ def _make(directory: str) -> bool:
 
 
 def _hand_down(directory: str, wanted: tuple[str, ...]) -> None:
+    # The kernel would hand down the threaded controllers (cpu, cpuset, pids) of a group that has
+    # processes, and by that make the groups below it `domain invalid`: nothing can enter them.
+    # The root alone may have both, and it has no type.
+    if files.read_or(directory, "cgroup.type", "") and files.read_or(directory, "cgroup.procs", ""):
+        return
     enabled = files.read_or(directory, "cgroup.subtree_control", "").split()
     for name in wanted:
         if name in enabled:
