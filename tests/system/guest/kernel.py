@@ -1,12 +1,9 @@
-"""Debian's kernel for virtual machines: fetched once, and its modules in the order they load in."""
+"""Debian's kernel for virtual machines, unpacked, and its modules in the order they load in."""
 
 import re
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-_META_PACKAGE = "linux-image-cloud-amd64"
 _CACHE = Path("/var/cache/boxship-tests")
 # What the guest's disk and console, the storage, and the networks of containers need.
 _WANTED = (
@@ -17,7 +14,7 @@ _WANTED = (
 
 
 class UnavailableError(Exception):
-    """There is no kernel to be had here: no archive answers, or it is not Debian's."""
+    """There is no kernel on this machine that a guest could boot."""
 
 
 class Kernel(NamedTuple):
@@ -32,57 +29,17 @@ class Kernel(NamedTuple):
     modules: tuple[Path, ...]
 
 
-def fetch_kernel() -> Kernel:
-    """Download and unpack the newest packaged kernel, unless that was done before.
+def find_kernel() -> Kernel:
+    """The newest of the kernels that `.ci/packages test` has fetched.
 
     Raises:
-        UnavailableError: with the reason.
+        UnavailableError: there is none.
     """
-    name = _package() or _update_and_look()
-    directory = _CACHE / name
-    if not directory.exists():
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-            _download(name, Path(scratch))
-            archive = next(Path(scratch).glob("*.deb"))
-            unpacked = Path(scratch) / "unpacked"
-            _run("dpkg-deb", "-x", str(archive), str(unpacked), cwd=_CACHE)
-            unpacked.rename(directory)
-    image = next((directory / "boot").glob("vmlinuz-*"))
-    return Kernel(image, _in_order(directory))
-
-
-def _package() -> str:
-    listing = _run("apt-cache", "depends", "--important", _META_PACKAGE, cwd=Path("/"), check=False)
-    found = re.search(r"Depends: (linux-image-\S+)", listing)
-    return found[1] if found else ""
-
-
-def _update_and_look() -> str:
-    _run("apt-get", "update", "-qq", cwd=Path("/"))
-    name = _package()
-    if not name:
-        raise UnavailableError(f"the package archive has no {_META_PACKAGE}")
-    return name
-
-
-def _download(name: str, directory: Path) -> None:
-    try:
-        _run("apt-get", "download", "-qq", name, cwd=directory)
-    except UnavailableError:
-        # Lists that are some days old name a version that the archive has replaced.
-        _run("apt-get", "update", "-qq", cwd=directory)
-        _run("apt-get", "download", "-qq", name, cwd=directory)
-
-
-def _run(*words: str, cwd: Path, check: bool = True) -> str:
-    try:
-        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
-    except FileNotFoundError as failure:
-        raise UnavailableError(f"no {words[0]}: the kernel is a Debian package") from failure
-    if check and done.returncode:
-        raise UnavailableError(f"{' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
+    found = sorted(_CACHE.glob("linux-image-*"), key=lambda path: path.stat().st_mtime)
+    images = [image for directory in found for image in (directory / "boot").glob("vmlinuz-*")]
+    if not images:
+        raise UnavailableError(f"no kernel in {_CACHE}: .ci/packages test fetches one")
+    return Kernel(images[-1], _in_order(images[-1].parents[1]))
 
 
 def _in_order(directory: Path) -> tuple[Path, ...]:

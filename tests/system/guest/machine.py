@@ -14,6 +14,8 @@ PROGRAM = "qemu-system-x86_64"
 _BOOT_SECONDS = (30.0, 60.0, 120.0)
 # Between two reports: the slowest test, on a slow machine.
 _SILENCE_SECONDS = 120.0
+# All of a guest's life: what loops without falling silent ends as well.
+_LIFE_SECONDS = 600.0
 # An emulated clock often fails the kernel's calibration loops, which then hang: the frequencies
 # are given in place of being measured, and the clock is the timer's, whose rate is right.
 _PARAMETERS = "console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz=2000000 tsc=unstable lpj=4000000"
@@ -76,8 +78,9 @@ def _lines(machine: "subprocess.Popen[bytes]", boot_seconds: float) -> Iterator[
     """Whole lines until the end or too long a silence."""
     assert machine.stdout is not None
     descriptor, rest, patience = machine.stdout.fileno(), b"", boot_seconds
+    end = time.monotonic() + _LIFE_SECONDS
     while True:
-        deadline = time.monotonic() + patience
+        deadline = min(end, time.monotonic() + patience)
         while b"\n" not in rest:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([descriptor], [], [], left)[0]:
