@@ -1,6 +1,6 @@
-"""`boxship` and `python -m boxship`."""
+"""`python -m boxship` is `boxship`."""
 
-from boxship.cli.main import main
+from boxship.coldstart import run
 
 if __name__ == "__main__":
-    main()
+    run("boxship", "boxship.cli.main")

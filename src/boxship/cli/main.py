@@ -34,12 +34,9 @@ GLOBAL_FLAGS = (
 )
 
 
-def main() -> "int":
+def main() -> int:
     """Run the command line of this process and give its exit code."""
-    code = run(sys.argv[1:])
-    _flush()
-    # Skips the interpreter's tear-down, 3 ms that nothing here needs.
-    os._exit(code)
+    return run(sys.argv[1:])
 
 
 def run(words: "list[str]") -> int:
@@ -112,11 +109,3 @@ def _tls(options: "Parsed") -> "Tls | None":
         for flag, name in (("tlscacert", "ca.pem"), ("tlscert", "cert.pem"), ("tlskey", "key.pem"))
     ]
     return Tls(*names, verify=verify)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            continue

@@ -1,16 +1,13 @@
 """The handle to libc: every function is declared once, every failure becomes a KernelError."""
 
-import ctypes
 import os
+
+from boxship.kernel import foreign as ctypes
 
 TYPE_CHECKING = False  # the typing module takes longer to import than all of this package
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_libc = ctypes.CDLL(None, use_errno=True)
-# Keeps the interpreter lock during the call, so that the child of a clone already holds it.
-_libc_locked = ctypes.PyDLL(None, use_errno=True)
 
 
 class KernelError(OSError):
@@ -40,9 +37,10 @@ def declare(name: str, *argtypes: "Any", locked: bool = False) -> "Callable[...,
     Args:
         name: symbol in libc.
         argtypes: ctypes types of the arguments.
-        locked: keep the interpreter lock while the call runs; for calls that duplicate the process.
+        locked: keep the interpreter lock while the call runs; for calls that duplicate the process,
+            whose child then holds it.
     """
-    function = (_libc_locked if locked else _libc)[name]
+    function = ctypes.libc_function(name, locked=locked)
     function.argtypes = argtypes
     function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
     return function

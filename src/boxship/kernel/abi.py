@@ -3,7 +3,7 @@
 System call numbers above 423 are the same on every architecture (Linux 5.1 unified them).
 """
 
-import ctypes
+from boxship.kernel import foreign as ctypes
 
 # asm-generic/unistd.h
 SYS_PIDFD_SEND_SIGNAL = 424
@@ -128,7 +128,7 @@ IOPRIO_WHO_PROCESS = 1
 class CloneArgs(ctypes.Structure):
     """struct clone_args of linux/sched.h, size 88 (kernel 5.7)."""
 
-    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
+    _fields_ = (  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("flags", ctypes.c_uint64),
         ("pidfd", ctypes.c_uint64),
         ("child_tid", ctypes.c_uint64),
@@ -140,34 +140,34 @@ class CloneArgs(ctypes.Structure):
         ("set_tid", ctypes.c_uint64),
         ("set_tid_size", ctypes.c_uint64),
         ("cgroup", ctypes.c_uint64),
-    ]
+    )
 
 
 class MountAttr(ctypes.Structure):
     """struct mount_attr of linux/mount.h (kernel 5.12)."""
 
-    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
+    _fields_ = (  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("attr_set", ctypes.c_uint64),
         ("attr_clr", ctypes.c_uint64),
         ("propagation", ctypes.c_uint64),
         ("userns_fd", ctypes.c_uint64),
-    ]
+    )
 
 
 class OpenHow(ctypes.Structure):
     """struct open_how of linux/openat2.h (kernel 5.6)."""
 
-    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
+    _fields_ = (  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("flags", ctypes.c_uint64),
         ("mode", ctypes.c_uint64),
         ("resolve", ctypes.c_uint64),
-    ]
+    )
 
 
 class PidfdInfo(ctypes.Structure):
     """struct pidfd_info of linux/pidfd.h (kernel 6.13; exit_code 6.15)."""
 
-    _fields_ = [  # type: ignore[mutable-override]  # typeshed wants the wider element type
+    _fields_ = (  # type: ignore[mutable-override]  # typeshed wants the wider element type
         ("mask", ctypes.c_uint64),
         ("cgroupid", ctypes.c_uint64),
         ("pid", ctypes.c_uint32),
@@ -182,4 +182,4 @@ class PidfdInfo(ctypes.Structure):
         ("fsuid", ctypes.c_uint32),
         ("fsgid", ctypes.c_uint32),
         ("exit_code", ctypes.c_int32),
-    ]
+    )

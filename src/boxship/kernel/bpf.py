@@ -4,12 +4,12 @@ linux/bpf.h; Documentation/admin-guide/cgroup-v2.rst, "Device controller". A fil
 that gets the type, number and access of a device and answers 1 (allow) or 0.
 """
 
-import ctypes
 import os
 import struct
 import sys
 from collections.abc import Sequence
 
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 # asm/unistd.h of each architecture; the rest follow asm-generic/unistd.h.

@@ -3,10 +3,10 @@
 A set is an int with bit n for capability n.
 """
 
-import ctypes
 import struct
 
 from boxship.errors import InvalidArgumentError
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 TYPE_CHECKING = False  # the typing modules are slow to import

@@ -1,8 +1,8 @@
 """What reaches the disk, and which boot of the host this is."""
 
-import ctypes
 import os
 
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 _syncfs = declare("syncfs", ctypes.c_int)

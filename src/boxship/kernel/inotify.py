@@ -1,8 +1,8 @@
 """inotify(7): being told when files change."""
 
-import ctypes
 import os
 
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 IN_MODIFY = 0x00000002  # include/uapi/linux/inotify.h, as are the others

@@ -1,9 +1,9 @@
 """The mount system calls, old (mount) and new (fsopen, open_tree, move_mount; kernel 5.2)."""
 
-import ctypes
 import os
 
 from boxship.kernel import abi
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import KernelError, check, declare
 
 _mount = declare(

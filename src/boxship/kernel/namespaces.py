@@ -1,8 +1,7 @@
 """Leave and enter namespaces, and set the names a UTS namespace holds."""
 
-import ctypes
-
 from boxship.kernel import abi
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 _unshare = declare("unshare", ctypes.c_int)

@@ -6,12 +6,12 @@ write to a buffered stream, or run anything registered for a fork; it ends with 
 The interpreter lock is kept during the call, so the child holds it.
 """
 
-import ctypes
 import errno
 import os
 
 from boxship.errors import InternalError
 from boxship.kernel import abi
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import KernelError, check, declare
 
 TYPE_CHECKING = False  # the typing module takes longer to import than all of this package

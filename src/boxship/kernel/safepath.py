@@ -5,11 +5,11 @@ refused. Results are descriptors, so that nothing can be swapped between check a
 function takes the root's descriptor and closes what it opens on failure.
 """
 
-import ctypes
 import errno
 import os
 
 from boxship.kernel import abi
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import KernelError, check, declare
 
 _openat2 = declare(

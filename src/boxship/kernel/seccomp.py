@@ -5,12 +5,12 @@ and on disk, so that a container's start only reads it. config-linux of the OCI 
 specification says what the object means.
 """
 
-import ctypes
 import marshal
 import os
 import struct
 
 from boxship.errors import InvalidArgumentError
+from boxship.kernel import foreign as ctypes
 from boxship.kernel._libc import check, declare
 
 TYPE_CHECKING = False  # the typing modules are slow to import

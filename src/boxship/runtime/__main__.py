@@ -1,5 +1,5 @@
 """`python -m boxship.runtime` is `boxship-runtime`."""
 
-from boxship.runtime.cli import main
+from boxship.coldstart import run
 
-main()
+run("boxship-runtime", "boxship.runtime.cli")

@@ -12,7 +12,6 @@ from boxship.runtime.arguments import Arguments, Option, parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
 
     from boxship.runtime.state import Store
 
@@ -166,19 +165,9 @@ COMMANDS = {
 }
 
 
-def main() -> "NoReturn":
-    """Entry point: carry the command line out and end, without taking the interpreter down first.
-
-    That would take as long as the kernel needs for a container's namespaces.
-    """
-    code = carry_out(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            # Nobody reads it any more.
-            continue
-    os._exit(code)
+def main() -> int:
+    """Entry point: carry this process's command line out and give its exit code."""
+    return carry_out(sys.argv[1:])
 
 
 def carry_out(words: "list[str]") -> int:

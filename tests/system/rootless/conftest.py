@@ -28,8 +28,8 @@ SOURCE = Path(__file__).parents[3] / "src/boxship"
 PROGRAM = """
 import sys
 sys.path.insert(0, {source!r})
-from boxship.runtime.cli import main
-main()
+from boxship.coldstart import run
+run("boxship-runtime", "boxship.runtime.cli")
 """
 _ids = itertools.count(1)
 
