@@ -172,7 +172,10 @@ def _process(
 ) -> "dict[str, Any]":
     path = arguments.text("process")
     if path:
+        from boxship.runtime import shape  # noqa: PLC0415 - only here
+
         process: dict[str, Any] = document.read(path)
+        shape.check(process, shape.PROCESS, "process")
         return process
     if not words:
         raise InvalidArgumentError("nothing to execute", hint="give a command or --process")

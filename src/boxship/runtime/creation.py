@@ -5,12 +5,12 @@ import sys
 import time
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError
-from boxship.runtime import document, sync
+from boxship.runtime import document, shape, sync
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.lifecycle import destroy, runner_of
 from boxship.runtime.rendezvous import listen, send_console
 from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
-from boxship.runtime.state import Record, Store, group
+from boxship.runtime.state import OCI_VERSION, Record, Store, group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,13 +185,26 @@ def read_spec(path: str) -> "dict[str, Any]":
 
     Raises:
         NotFoundError: there is none.
-        InvalidArgumentError: it is not an OCI runtime document.
+        InvalidArgumentError: it is not an OCI runtime document of version 1, or a field of it has a
+            value of another type than it should; named.
     """
-    spec = document.read(path)
-    if not isinstance(spec, dict) or not str(spec.get("ociVersion") or "").startswith("1."):
-        msg = f"{path} is not an OCI runtime document of version 1"
-        raise InvalidArgumentError(msg)
+    spec: dict[str, Any] = document.read(path)
+    try:
+        shape.check(spec, shape.DOCUMENT)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{path}: {error}") from error
+    _check_version(path, spec["ociVersion"])
     return spec
+
+
+def _check_version(path: str, version: str) -> None:
+    numbers = version.partition("+")[0].partition("-")[0].split(".")
+    if len(numbers) != 3 or not all(part.isascii() and part.isdecimal() for part in numbers):
+        msg = f"{path}: ociVersion {version!r} is not a semantic version (1.2.0)"
+        raise InvalidArgumentError(msg)
+    if int(numbers[0]) != 1:
+        msg = f"{path}: ociVersion {version} is not supported"
+        raise InvalidArgumentError(msg, hint=f"this runtime knows 1.x, up to {OCI_VERSION}")
 
 
 def write_pid_file(path: str, pid: int) -> None:

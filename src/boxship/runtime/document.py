@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 _BLANK = " \t\n\r"
 _CHUNK = 1 << 16
+_TOO_DEEP = "it is nested too deeply"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        # Python would write it as `inf`, which is no JSON.
+        raise ValueError(f"{text} is not a number of JSON")
+    return value
 
 
 class _Options:
@@ -23,10 +32,10 @@ class _Options:
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_finite)
     parse_int = int
 
-    parse_constant = float
+    parse_constant = staticmethod(_finite)
 
 
 def _scanner() -> "Callable[[str, int], tuple[Any, int]] | None":
@@ -52,6 +61,8 @@ def loads(text: str) -> "Any":
     start = len(text) - len(text.lstrip(_BLANK))
     try:
         value, end = _scan(text, start)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
     except (StopIteration, SystemError, ValueError):
         # Without the json package the scanner has no exception to raise: that says what is wrong.
         return _slow_loads(text)
@@ -102,4 +113,7 @@ def write(path: str, value: "Any") -> None:
 def _slow_loads(text: str) -> "Any":
     import json  # noqa: PLC0415 - see above
 
-    return json.loads(text)
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error

@@ -48,6 +48,9 @@ def _resources(arguments: "Arguments") -> "dict[str, Any]":
         found: dict[str, Any] = (
             document.loads(document.read_text(0)) if path == "-" else document.read(path)
         )
+        from boxship.runtime import shape  # noqa: PLC0415 - only for a file
+
+        shape.check(found, shape.RESOURCES, "resources")
         # A devices list here would replace the rules the container was created with.
         return {name: values for name, values in found.items() if name != "devices" and values}
     resources: dict[str, Any] = {}

@@ -58,3 +58,30 @@ def test_cgroup_managers_that_are_not_there_are_refused(box):
         result = box.command("--cgroup-manager", name, "list")
         assert (result.code, "not supported" in result.err) == (1, True), name
     assert box.command("--cgroup-manager", "cgroupfs", "list").code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ociVersion": "2.0.0"}, "ociVersion 2.0.0 is not supported (this runtime knows 1.x"),
+        ({"ociVersion": "1.2"}, "ociVersion '1.2' is not a semantic version"),
+        ({"ociVersion": None}, "ociVersion is missing"),
+        ({"linux": "x"}, "linux must be an object, not a string"),
+        ({"mounts": {"destination": "/x"}}, "mounts must be an array, not an object"),
+    ],
+)
+def test_a_document_with_a_wrong_field_is_one_line_of_error(box, change, words):
+    box.spec.update(change)
+    result = box.run()
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert f"config.json: {words}" in result.err
+
+
+def test_a_process_file_with_a_wrong_field_is_one_line_of_error(box, tmp_path):
+    box.shell("sleep 100").start()
+    process = tmp_path / "process.json"
+    process.write_text('{"cwd": "/", "args": "true"}')
+    result = box.command("exec", "--process", str(process), box.id)
+    assert result.code == 1
+    assert result.err == "boxship-runtime: process.args must be an array, not a string\n"

@@ -125,7 +125,7 @@ def test_create_fails_with_texts_that_clients_match(box, tmp_path, change, text)
 
 
 def test_a_bad_bundle(box, tmp_path):
-    cases = {"": "config.json does not exist", "{": "is not JSON", "[]": "not an OCI runtime"}
+    cases = {"": "config.json does not exist", "{": "is not JSON", "[]": "must be an object"}
     for content, text in cases.items():
         if content:
             (box.bundle / "config.json").write_text(content)

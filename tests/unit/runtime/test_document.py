@@ -23,10 +23,17 @@ def test_blanks_around_a_document():
     assert document.loads('\n\t {"a": 1} \r\n') == {"a": 1}
 
 
-@pytest.mark.parametrize("text", ["", "  ", "{", '{"a": }', "[1,]", "{} x", "nul"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "{", '{"a": }', "[1,]", "{} x", "nul", "NaN", "[1e999]", "-Infinity"]
+)
 def test_what_is_not_json(text):
     with pytest.raises(ValueError, match=r"."):
         document.loads(text)
+
+
+def test_nesting_without_end():
+    with pytest.raises(ValueError, match="nested too deeply"):
+        document.loads("[" * 100_000)
 
 
 def test_files(tmp_path):
