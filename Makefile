@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 # Given to pytest: `make test ARGS="tests/unit -k cgroup"`.
 ARGS ?=
 
+# Without byte code beside the sources every command starts more slowly.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup packages test demo bench lint format clean
 

@@ -113,7 +113,7 @@ def names(bits: int) -> tuple[str, ...]:
 def last_capability(path: str = "/proc/sys/kernel/cap_last_cap") -> int:
     """The highest number this kernel knows (kernel 3.2); ours where it cannot be read."""
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
             return int(file.read())
     except (OSError, ValueError):
         return len(NAMES) - 1

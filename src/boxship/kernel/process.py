@@ -87,7 +87,7 @@ def pidfd_send_signal(pidfd: int, signal: int) -> None:
 def pidfd_pid(pidfd: int) -> int:
     """The id of a pidfd's process in the caller's pid namespace; -1 when it was reaped."""
     path = f"/proc/self/fdinfo/{pidfd}"
-    with open(path, encoding="ascii") as lines:  # noqa: PTH123 - pathlib is slow to import
+    with open(path, encoding="utf-8") as lines:  # noqa: PTH123 - pathlib is slow to import
         return next((int(line[4:]) for line in lines if line.startswith("Pid:")), -1)
 
 

@@ -211,6 +211,6 @@ def write_pid_file(path: str, pid: int) -> None:
     """Write a pid where others wait for it: whole or not at all."""
     directory, _, name = path.rpartition("/")
     partial = f"{directory or '.'}/.{name}"
-    with open(partial, "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to import
+    with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
         file.write(str(pid))
     os.rename(partial, path)  # noqa: PTH104 - as above

@@ -50,7 +50,7 @@ def lacks_groups(kernel: "Kernel") -> bool:
     if is_unprivileged(kernel):
         return True
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123 - slow import
+        with open("/proc/self/uid_map", encoding="utf-8") as file:  # noqa: PTH123 - slow import
             return file.read().split() != _WHOLE
     except FileNotFoundError:
         return False
@@ -162,7 +162,7 @@ def closed_by(directory: str = "/proc/sys") -> str:
     """Which setting of the host closes user namespaces to ordinary users, as a hint; or empty."""
     for name, closed, opened in _SWITCHES:
         try:
-            with open(f"{directory}/{name}", encoding="ascii") as file:  # noqa: PTH123 - as above
+            with open(f"{directory}/{name}", encoding="utf-8") as file:  # noqa: PTH123 - as above
                 value = file.read().strip()
         except OSError:
             continue

@@ -1,6 +1,7 @@
 """Find the host's cgroup hierarchies and open groups on them."""
 
 from boxship.errors import InvalidArgumentError
+from boxship.runtime.cgroups import files
 from boxship.runtime.cgroups.values import Hierarchies
 
 TYPE_CHECKING = False
@@ -100,8 +101,4 @@ def _better(old: str, new: str) -> str:
 def _unified_controllers(unified: str) -> tuple[str, ...]:
     if not unified:
         return ()
-    try:
-        with open(f"{unified}/cgroup.controllers", encoding="ascii") as file:  # noqa: PTH123
-            return tuple(file.read().split())
-    except OSError:
-        return ()
+    return tuple(files.read_or(unified, "cgroup.controllers", "").split())

@@ -95,6 +95,9 @@ class LegacyCgroup:
         return files.read_or(self._freezer, "freezer.state", "") in ("FROZEN", "FREEZING")
 
     def kill(self) -> None:
+        if not self.processes():
+            # Only a process of the group could put another one there.
+            return
         # Frozen processes cannot exit, so no listed pid can have been given to another process.
         if self._freezer and self.exists():
             self._freeze(_FREEZE_TO_KILL_SECONDS)
