@@ -4,7 +4,7 @@
 under it need nothing.
 """
 
-from _json import encode_basestring_ascii, make_encoder, make_scanner
+from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 
 from boxship.errors import UnavailableError
 
@@ -53,6 +53,11 @@ _encode = make_encoder(
 def dumps(value: object) -> bytes:
     """A document as compact JSON."""
     return "".join(_encode(value, 0)).encode()
+
+
+def quoted(text: str) -> str:
+    """A text in JSON's quotes, for people: other letters than ASCII's stay as they are."""
+    return encode_basestring(text)
 
 
 def loads(data: bytes) -> "Any":

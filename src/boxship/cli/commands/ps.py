@@ -1,6 +1,5 @@
 """`boxship ps`: list containers."""
 
-import json
 import time
 
 from boxship.cli.command import Command
@@ -8,6 +7,7 @@ from boxship.cli.filters import filters
 from boxship.cli.flags import Flag, Parsed
 from boxship.cli.format.human import ago, ellipsis, short_id, size
 from boxship.cli.format.tables import Layout, listing
+from boxship.client.documents import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def row(item: "dict[str, Any]", *, whole: bool) -> "dict[str, object]":
     return {
         "ID": item["Id"] if whole else short_id(item["Id"]),
         "Image": short_id(image) if image.startswith("sha256:") and not whole else image,
-        "Command": json.dumps(command, ensure_ascii=False),
+        "Command": quoted(command),
         "RunningFor": ago(time.time() - item["Created"]),  # noqa: TID251 - this is the clock
         "Status": item["Status"],
         "State": item["State"],
