@@ -6,11 +6,13 @@ python bench/start.py [--rounds N] [--plot FILE.svg]
 import json
 import shutil
 import tempfile
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from api import Api
 from harness import Case, interleave, options, publish
+from launcher import Warm
 from peers import IMAGE, Engines, PeerError, engines, limits, make_root, note, own_tool, run, silent
 
 
@@ -41,6 +43,9 @@ def api(found: Engines) -> list[Case]:
     ]
 
 
+RUNTIMES = "OCI runtime run of true"
+
+
 def runtimes(work: Path) -> list[Case]:
     """`RUNTIME run` of true on a plain bundle, each runtime cold."""
     bundle = work / "bundle"
@@ -63,14 +68,27 @@ def runtimes(work: Path) -> list[Case]:
         except PeerError as reason:
             note(f"not measured: {reason}")
             continue
-        cases.append(Case("OCI runtime run of true", name, silent(argv)))
+        cases.append(Case(RUNTIMES, name, silent(argv)))
     return cases
+
+
+def through_launcher(warm: Warm, bundle: Path, cases: list[Case]) -> list[Case]:
+    """The same container by the launcher that the daemon uses, beside the runtimes from cold."""
+    group = f"{RUNTIMES}, boxship by its launcher"
+    peers = [case for case in cases if case.group == RUNTIMES and case.name in ("crun", "runc")]
+    ours = Case(group, "boxship launcher", partial(warm.life_cycle, bundle))
+    return [ours, *(Case(group, case.name, case.run) for case in peers)]
 
 
 def main() -> None:
     parsed = options(__doc__, 15).parse_args()
-    with engines() as found, tempfile.TemporaryDirectory(prefix="boxship-bench-") as work:
+    with (
+        engines() as found,
+        tempfile.TemporaryDirectory(prefix="boxship-bench-") as work,
+        closing(Warm(Path(work) / "keeper")) as warm,
+    ):
         cases = command_line(found) + api(found) + runtimes(Path(work))
+        cases += through_launcher(warm, Path(work) / "bundle", cases)
         interleave(cases, parsed.rounds)
     publish("start", "Time to start, medians", cases, parsed.plot)
 
