@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -143,9 +144,9 @@ def busybox_root(tmp_path_factory) -> Path:
     for name in ("bin", "etc", "tmp", "root", "home/web"):
         (root / name).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
-    # The directories above are the test session's own, 0700.
+    # The directories above are the test session's own, 0700; /tmp may be the one after them.
     for parent in (root, *root.parents[:3]):
-        parent.chmod(0o755)
+        parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o755)
     shutil.copy(BUSYBOX, root / "bin/busybox")
     listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
     for applet in listed.stdout.split():
