@@ -65,7 +65,7 @@ class DaemonConfig(msgspec.Struct, frozen=True):
     """Everything that was configured, defaults filled in.
 
     Attributes:
-        runtimes: path of an OCI runtime by its name.
+        runtimes: command line of an OCI runtime by its name.
         ready_fd: descriptor to say `ready` on once requests are served, or -1.
     """
 
@@ -73,7 +73,7 @@ class DaemonConfig(msgspec.Struct, frozen=True):
     exec_root: Path
     hosts: tuple[str, ...]
     pidfile: Path
-    runtimes: dict[str, str] = {}
+    runtimes: dict[str, tuple[str, ...]] = {}
     default_runtime: str = "boxship"
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
@@ -196,7 +196,7 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         hosts=tuple(one("host", (default_host,), "hosts")),
         pidfile=Path(one("pidfile", exec_root / "boxship.pid")).absolute(),
         runtimes=_runtimes(flags.add_runtime or (), document),
-        default_runtime=_default_runtime(one("default_runtime", "boxship")),
+        default_runtime=one("default_runtime", "boxship"),
         insecure_registries=_places(
             "insecure-registry", one("insecure_registry", (), "insecure_registries")
         ),
@@ -218,20 +218,25 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
     )
 
 
-def _default_runtime(name: str) -> str:
-    if name != "boxship":
+def _runtimes(
+    items: list[str] | tuple[str, ...], document: DaemonFile
+) -> dict[str, tuple[str, ...]]:
+    result = {name: _runtime(name, entry) for name, entry in document.runtimes.items()}
+    for item in items:
+        name, path = _pair("add-runtime", item)
+        result[name] = (path,)
+    if "boxship" in result:
+        raise InvalidArgumentError("runtime name 'boxship' is taken by the built-in one")
+    return result
+
+
+def _runtime(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
+    others = [key for key, value in entry.items() if value and key not in ("path", "runtimeArgs")]
+    if others:
         raise UnsupportedError(
-            f"default runtime {name!r} is not supported: containers run by the built-in one"
+            f"runtime {name}: {others[0]} is not supported", hint="give path and runtimeArgs"
         )
-    return name
-
-
-def _runtimes(items: list[str] | tuple[str, ...], document: DaemonFile) -> dict[str, str]:
-    result = {name: str(entry.get("path", name)) for name, entry in document.runtimes.items()}
-    for name, entry in document.runtimes.items():
-        if set(entry) - {"path"} and any(entry[key] for key in set(entry) - {"path"}):
-            raise UnsupportedError(f"runtime {name}: only its path can be configured")
-    return result | dict(_pair("add-runtime", item) for item in items)
+    return (str(entry.get("path", name)), *(str(word) for word in entry.get("runtimeArgs") or ()))
 
 
 def _pools(items: list[str] | tuple[str, ...], document: DaemonFile) -> tuple[AddressPool, ...]:

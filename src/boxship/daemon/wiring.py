@@ -192,7 +192,7 @@ def _scratch(paths: Paths) -> Path:
 def _engine_settings(config: DaemonConfig) -> EngineSettings:
     features = probe()
     settings = EngineSettings(
-        runtimes=tuple(config.runtimes),
+        runtimes=config.runtimes,
         default_runtime=config.default_runtime,
         userns=features.idmapped_mounts,
         cgroup_parent=config.cgroup_parent,

@@ -16,6 +16,7 @@ from boxship.engine.containers.exits import container_exited, schedule_restart
 from boxship.engine.containers.network import NamespaceGoneError, network_namespace, sandbox_of
 from boxship.engine.containers.release import forget_process, release
 from boxship.engine.containers.remove import remove_stopped
+from boxship.engine.containers.runtimes import external_command
 from boxship.engine.containers.start import start
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
@@ -57,7 +58,9 @@ async def _discard_unborn(context: Context, known: Container[str]) -> None:
         if bundle.name in known:
             continue
         if (bundle / "config.json").exists():
-            await context.supervisor.discard(bundle.name, str(bundle))
+            entry = context.store.get(bundle.name)
+            runtime = () if entry is None else external_command(context, entry.container)
+            await context.supervisor.discard(bundle.name, str(bundle), runtime)
         delete_tree(bundle)
 
 

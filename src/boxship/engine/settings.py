@@ -10,7 +10,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
 
     Attributes:
         log: driver and options of containers that choose none.
-        runtimes: names that `--runtime` accepts besides the built-in one.
+        runtimes: command lines of external OCI runtimes by the names that `--runtime` accepts.
         userns: give containers a user namespace of their own; off on kernels without id-mapped
             mounts, as the daemon probes.
         stop_grace: seconds between the stop signal and SIGKILL.
@@ -19,7 +19,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """
 
     log: LogConfig = LogConfig("json-file", {"max-size": "10m", "max-file": "3"})
-    runtimes: tuple[str, ...] = ()
+    runtimes: dict[str, tuple[str, ...]] = {}
     default_runtime: str = "boxship"
     init: bool = False
     userns: bool = True

@@ -11,6 +11,7 @@ from pathlib import Path
 from boxship.__version__ import __version__
 from boxship.engine.containers import listing
 from boxship.engine.containers.remove import users_of_volume
+from boxship.engine.containers.runtimes import BUILT_IN, known
 from boxship.engine.context import Context
 from boxship.engine.images import ImageFacade
 from boxship.engine.values import (
@@ -74,7 +75,8 @@ class SystemFacade:
             cgroup_version=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
             security_options=_security(userns=settings.userns),
             labels=settings.labels,
-            runtimes=tuple(dict.fromkeys((settings.default_runtime, *settings.runtimes))),
+            runtimes={BUILT_IN: "boxship-runtime"}
+            | {name: command[0] for name, command in known(settings).items()},
             default_runtime=settings.default_runtime,
             log_driver=settings.log.driver,
             log_drivers=("json-file", "none"),

@@ -277,6 +277,15 @@ def _read(kernel: "Kernel", path: str) -> str:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
             return ""
         raise
+    return read_whole(kernel, descriptor, path)
+
+
+def read_whole(kernel: "Kernel", descriptor: int, path: str) -> str:
+    """The text of a passwd or group file, whose descriptor is closed.
+
+    Raises:
+        InvalidArgumentError: it is larger than any real one.
+    """
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or not found.st_size:

@@ -12,11 +12,11 @@ import json
 import os
 import sys
 
-from boxship import log
 from boxship.errors import BoxshipError, InvalidArgumentError, UnsupportedError
 from boxship.kernel import abi
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import channel
+from boxship.runtime.inherited import give_back
 from boxship.runtime.spawn import (
     ExecRequest,
     RootMount,
@@ -150,7 +150,7 @@ def main() -> "NoReturn":
     kernel.prctl(abi.PR_SET_DUMPABLE, 0)
     # However it ends: whom a stopped or hanging launcher makes for a dead keeper, nobody watches.
     kernel.prctl(abi.PR_SET_PDEATHSIG, _signal.SIGKILL)
-    _undo_keeper_privileges(kernel, nofile, oom_score)
+    give_back(kernel, nofile, oom_score)
     os.set_inheritable(SOCKET, False)
     sock = _socket.socket(fileno=SOCKET)
     # What is learned now is not learned while somebody waits for a container.
@@ -164,13 +164,3 @@ def main() -> "NoReturn":
         # The keeper is gone; so is the reason to be here.
         os._exit(1)
     os._exit(0)
-
-
-def _undo_keeper_privileges(kernel: LinuxKernel, nofile: str, oom_score: str) -> None:
-    """Containers are not to inherit the limits and the protection the keeper gave itself."""
-    soft, hard = (int(text) for text in nofile.split(":"))
-    try:
-        kernel.set_limits(0, "RLIMIT_NOFILE", soft, hard)
-        kernel.write_text("/proc/self/oom_score_adj", oom_score)
-    except OSError as e:
-        log.warn(f"launcher: {e}")

@@ -49,6 +49,7 @@ class CreateRequest(NamedTuple):
         stdin_once: the first attached client's end of input closes stdin.
         log: where output is logged, or None.
         capture: hold output back until the first client attaches, so that none is missed.
+        runtime: command line of an external OCI runtime to make it; empty for ours.
     """
 
     id: str
@@ -59,6 +60,7 @@ class CreateRequest(NamedTuple):
     stdin_once: bool
     log: LogTarget | None
     capture: bool = False
+    runtime: tuple[str, ...] = ()
 
 
 class ExecRequest(NamedTuple):
@@ -151,6 +153,7 @@ class Supervisor:
             request.stdin_once,
             request.capture,
             request.log,
+            request.runtime,
         )
         try:
             return int(await self._call(message))
@@ -237,9 +240,9 @@ class Supervisor:
         """Forget a container: kill it if it runs, remove its control group. No error if unknown."""
         await self._repeat(messages.Delete(container_id))
 
-    async def discard(self, container_id: str, bundle: str) -> None:
-        """Remove the control group of a container whose creation was cut short."""
-        await self._repeat(messages.Discard(container_id, bundle))
+    async def discard(self, container_id: str, bundle: str, runtime: tuple[str, ...] = ()) -> None:
+        """Remove what is left of a container whose creation was cut short."""
+        await self._repeat(messages.Discard(container_id, bundle, runtime))
 
     async def statuses(self) -> list[Status]:
         """All containers the keeper knows, those included that ended while nobody was connected."""
@@ -336,7 +339,7 @@ class Supervisor:
     async def _undo_create(self, request: CreateRequest) -> None:
         try:
             await self._repeat(messages.Delete(request.id))
-            await self._repeat(messages.Discard(request.id, request.bundle))
+            await self.discard(request.id, request.bundle, request.runtime)
         except BoxshipError as e:
             log.error(f"container {request.id}: left half made: {e}")
 

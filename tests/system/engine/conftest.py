@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -106,7 +107,11 @@ class Rig:
             events=events,
             clock=self._clock,
         )
-        self.engine = Engine(self._parts, EngineSettings(cgroup_parent=CGROUP, stop_grace=1))
+        ours = str(Path(sys.executable).with_name("boxship-runtime"))
+        self.engine = Engine(
+            self._parts,
+            EngineSettings(cgroup_parent=CGROUP, stop_grace=1, runtimes={"ours": (ours,)}),
+        )
         await self.engine.recover()
         if not self._parts.images.list():
             await self._parts.images.bootstrap(IMAGE)

@@ -8,6 +8,8 @@ import msgspec
 
 from boxship.engine.context import Context
 from boxship.model.container import Container
+from boxship.runtime.external_document import PLAIN
+from boxship.storage.trees import delete_tree
 
 _CONFIG = "config.json"
 
@@ -35,5 +37,7 @@ def remove_bundle(context: Context, container_id: str) -> None:
     bundle = context.paths.bundle(container_id)
     with suppress(FileNotFoundError):
         (bundle / _CONFIG).unlink()
-        bundle.rmdir()
-        return
+        if (bundle / PLAIN).is_dir():
+            delete_tree(bundle)
+        else:
+            bundle.rmdir()

@@ -7,6 +7,7 @@ import os
 import re
 from typing import NamedTuple
 
+from boxship.engine.containers.runtimes import is_external
 from boxship.engine.containers.signals import signal_number
 from boxship.engine.logs.options import check_log
 from boxship.engine.restart_policy import check_policy
@@ -20,7 +21,6 @@ _OOM_WARNING = (
     "OOM killer is disabled for the container, but no memory limit is set, this can result in the "
     "system running out of resources."
 )
-_BUILT_IN = ("", "boxship", "runc", "io.containerd.runc.v2")
 # getrlimit(2), as Linux has them.
 _ULIMITS = (
     *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
@@ -54,7 +54,7 @@ def check(config: ContainerConfig, host: HostConfig, settings: EngineSettings) -
     check_policy(host.restart, auto_remove=host.auto_remove)
     check_log(host.log)
     security_options(host.security_opt)
-    _check_runtime(host.runtime, settings)
+    _check_runtime(host, settings)
     _check_modes(config, host, modes)
     _check_ulimits(host.ulimits)
     _check_ports(host)
@@ -130,16 +130,20 @@ def _check_config(config: ContainerConfig) -> None:
             raise InvalidArgumentError(f"invalid label {name!r}: it has control characters")
 
 
-def _check_runtime(runtime: str, settings: EngineSettings) -> None:
-    if runtime in _BUILT_IN:
+def _check_runtime(host: HostConfig, settings: EngineSettings) -> None:
+    if not is_external(settings, host.runtime):
         return
-    if runtime in settings.runtimes:
+    if settings.init if host.init is None else host.init:
         raise UnsupportedError(
-            f"runtime {runtime!r} is configured, but running containers by an external runtime"
-            " is not supported by this engine yet",
-            hint="leave --runtime out",
+            f"--init is not supported with runtime {host.runtime or settings.default_runtime}",
+            hint="leave --init out, or --runtime",
         )
-    raise InvalidArgumentError(f"unknown or invalid runtime name: {runtime}")
+    if host.userns_mode == "private":
+        raise UnsupportedError(
+            f"a user namespace is not supported with runtime "
+            f"{host.runtime or settings.default_runtime}",
+            hint="leave --userns out, or --runtime",
+        )
 
 
 def _check_modes(config: ContainerConfig, host: HostConfig, modes: Modes) -> None:

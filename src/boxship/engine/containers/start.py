@@ -15,6 +15,7 @@ from boxship.engine.containers.bundle import write_bundle
 from boxship.engine.containers.network import NamespaceGoneError, join_networks, reserve_networks
 from boxship.engine.containers.prepare import prepare_mounts
 from boxship.engine.containers.remove import remove_stopped
+from boxship.engine.containers.runtimes import command_of
 from boxship.engine.containers.spec import container_spec
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
@@ -98,7 +99,8 @@ async def _launch(context: Context, entry: Entry) -> None:
 
 async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     container = entry.container
-    sandbox = open_sandbox(context, container, undo)
+    runtime = command_of(context, container)
+    sandbox = open_sandbox(context, container, undo, external=bool(runtime))
     mounts = prepare_mounts(context, container, undo)
     endpoints = reserve_networks(context, container, undo)
     container = msgspec.structs.replace(container, endpoints=endpoints, user_base=sandbox.user_base)
@@ -106,11 +108,11 @@ async def _run(context: Context, entry: Entry, undo: AsyncExitStack) -> None:
     spec = container_spec(context, container, sandbox, mounts)
     bundle = write_bundle(context, container, spec, undo)
     try:
-        request = _request(context, container, str(bundle))
+        request = _request(context, container, str(bundle))._replace(runtime=runtime)
     except NotFoundError:
         # A power cut may have cost layers; their blobs are safe.
         await _unpack_again(context, container)
-        request = _request(context, container, str(bundle))
+        request = _request(context, container, str(bundle))._replace(runtime=runtime)
     pid = await context.supervisor.create(request)
     undo.push_async_callback(context.supervisor.delete, entry.id)
     ports: tuple[PublishedPort, ...] = ()

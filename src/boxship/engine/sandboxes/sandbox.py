@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.modes import Mode, Modes, modes_of
-from boxship.errors import ConflictError
+from boxship.errors import ConflictError, UnsupportedError
 from boxship.model.container import Container
 
 
@@ -26,12 +26,17 @@ class Sandbox(NamedTuple):
 _JOINED = (("network", "net"), ("pid", "pid"), ("ipc", "ipc"))
 
 
-def open_sandbox(context: Context, container: Container, undo: AsyncExitStack) -> Sandbox:
+def open_sandbox(
+    context: Context, container: Container, undo: AsyncExitStack, *, external: bool = False
+) -> Sandbox:
     """Allocate or find what the container's namespaces need.
 
     A container that shares a namespace joins its owner's user namespace too: the kernel lets a
     process administer (mount /sys or mqueue of, listen on low ports of) a namespace only from
     the user namespace that owns it.
+
+    With `external` an external runtime makes the container: in the host's user namespace, since
+    those cannot mount id-mapped layers.
 
     Raises:
         ConflictError: a container to share with does not run.
@@ -47,10 +52,16 @@ def open_sandbox(context: Context, container: Container, undo: AsyncExitStack) -
             paths[kind] = f"/proc/{owner.state.pid}/ns/{name}"
     if owners:
         base = owners[0].user_base
+        if base and external:
+            raise UnsupportedError(
+                f"runtime {container.host.runtime} cannot join container "
+                f"{owners[0].name}, which has a user namespace",
+                hint="start that one with --userns=host",
+            )
         if base:
             paths["user"] = f"/proc/{owners[0].state.pid}/ns/user"
         return Sandbox(modes, base, paths)
-    if modes.user.is_host or not context.settings.userns:
+    if external or modes.user.is_host or not context.settings.userns:
         return Sandbox(modes, 0, paths)
     base = context.ranges.take()
     undo.callback(context.ranges.release, base)

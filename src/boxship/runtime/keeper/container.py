@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from boxship.errors import ConflictError, NotFoundError
-from boxship.runtime.keeper.messages import ExecState, Exit, Key, State
+from boxship.runtime.keeper.messages import Description, ExecState, Exit, Key, State
 
 if TYPE_CHECKING:
     from boxship.runtime.keeper.link import Reply
@@ -31,13 +31,15 @@ class Container:
         "paused",
         "pid",
         "process",
+        "runtime",
     )
 
-    def __init__(self, container_id: str, bundle: str, cgroup: str, pid: int) -> None:
-        self.id = container_id
-        self.bundle = bundle
-        self.cgroup = cgroup
-        self.pid = pid
+    def __init__(self, description: Description) -> None:
+        self.id = description.key.container_id
+        self.bundle = description.bundle
+        self.cgroup = description.cgroup
+        self.pid = description.pid
+        self.runtime = description.runtime
         self.process: Process | None = None
         self.execs: dict[str, Process] | None = None
         self.exit: Exit | None = None

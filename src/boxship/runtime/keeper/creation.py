@@ -8,7 +8,8 @@ from boxship import log
 from boxship.errors import BoxshipError, InternalError
 from boxship.runtime.channel import close_all
 from boxship.runtime.keeper import messages
-from boxship.runtime.keeper.forker import Forker
+from boxship.runtime.keeper.external import External
+from boxship.runtime.keeper.forker import Answer, Forker
 from boxship.runtime.keeper.logfile import LogFile, open_log
 from boxship.runtime.keeper.messages import Cloned, Description, Key, Spawn, SpawnExec
 from boxship.runtime.keeper.process import Context, Process
@@ -28,6 +29,21 @@ class Parents(NamedTuple):
 
     context: Context
     forker: Forker
+    external: External
+
+    def request(
+        self,
+        description: Description,
+        message: Spawn | SpawnExec,
+        fds: tuple[int, ...],
+        answer: Answer,
+    ) -> None:
+        """Have a process made by who makes those of its container."""
+        if description.runtime:
+            container_id = description.key.container_id
+            self.external.request(description.runtime, container_id, message, fds, answer)
+        else:
+            self.forker.request(message, fds, answer)
 
 
 def make_stdio(*, terminal: bool, open_stdin: bool) -> Stdio:
@@ -95,10 +111,11 @@ def create(parents: Parents, request: messages.Create, born: Born) -> None:
         stdin_once=request.stdin_once,
         capture=request.capture,
         log=request.log,
+        runtime=tuple(request.runtime),
     )
     spawn = Spawn(request.id, request.bundle, request.rootfs, request.terminal)
     birth = _Birth(parents.context, Unborn(description, stdio.ours, log_file), born)
-    parents.forker.request(spawn, stdio.theirs, birth.answered)
+    parents.request(description, spawn, stdio.theirs, birth.answered)
 
 
 def create_exec(parents: Parents, request: messages.Exec, container: Process, born: Born) -> None:
@@ -120,6 +137,7 @@ def create_exec(parents: Parents, request: messages.Exec, container: Process, bo
         stdin_once=True,
         capture=False,
         log=None,
+        runtime=of.runtime,
     )
     spawn = SpawnExec(of.pid, of.bundle, of.cgroup, request.process, request.terminal)
     try:
@@ -129,7 +147,7 @@ def create_exec(parents: Parents, request: messages.Exec, container: Process, bo
         close_all([*stdio.ours.values(), *stdio.theirs])
         raise
     birth = _Birth(parents.context, Unborn(description, stdio.ours, None), born)
-    parents.forker.request(spawn, theirs, birth.answered)
+    parents.request(description, spawn, theirs, birth.answered)
 
 
 class Unborn(NamedTuple):

@@ -77,6 +77,60 @@ def start_launcher(launching: Launching) -> LauncherProcess:
     return LauncherProcess(pid, process.pidfd_open(pid), ours)
 
 
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def start_helper(launching: Launching, words: list[str]) -> LauncherProcess:
+    """Start a process that makes one container, or one exec, with an external runtime.
+
+    Args:
+        launching: what containers start from.
+        words: the container's id, then the runtime's command line.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    soft, hard = launching.limits
+    arguments = [f"{soft}:{hard}", launching.oom_score, *words]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        try:
+            pid = os.posix_spawn(
+                INTERPRETER,
+                command("boxship.runtime.external", arguments),
+                _ENVIRONMENT,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE],
+            )
+        except OSError:
+            ours.close()
+            raise
+    return LauncherProcess(pid, process.pidfd_open(pid), ours)
+
+
+def start_delete(runtime: tuple[str, ...], container_id: str) -> tuple[int, int]:
+    """Have an external runtime forget a container; the command's pid and a pidfd.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    pid = os.posix_spawn(
+        runtime[0],
+        [*runtime, "delete", "--force", container_id],
+        _ENVIRONMENT,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=[signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE],
+    )
+    return pid, process.pidfd_open(pid)
+
+
 def _launcher_command(launching: Launching) -> list[str]:
     soft, hard = launching.limits
     arguments = [f"{soft}:{hard}", launching.oom_score, launching.cache]

@@ -31,8 +31,11 @@ class Life:
         def born(result: Process | BoxshipError) -> None:
             self._table.creating.discard(request.id)
             if isinstance(result, BoxshipError):
-                self._clean_up(request.id, request.bundle)
-                reply.failed(result)
+                error = result
+                self._discard(
+                    messages.Discard(request.id, request.bundle, request.runtime),
+                    lambda: reply.failed(error),
+                )
                 return
             self._table.add(result)
             self._table.deposit(result, [])
@@ -80,14 +83,14 @@ class Life:
             return
         container.deleting = (*container.deleting, reply)
         if container.process is None:
-            self._remove(container)
+            if len(container.deleting) == 1:
+                self._remove(container)
         elif len(container.deleting) == 1:
             self._kill(container, container.process)
 
     def discard(self, request: messages.Discard, fds: list[int], reply: Reply) -> None:
         close_all(fds)
-        self._clean_up(request.id, request.bundle)
-        reply.done()
+        self._discard(request, reply.done)
 
     def _enter_exec(
         self, request: messages.Exec, process: Process, sockets: list[socket.socket], reply: Reply
@@ -117,6 +120,14 @@ class Life:
             self._table.cgroup(container.cgroup).kill()
 
     def _remove(self, container: Container) -> None:
+        if container.runtime:
+            self._parents.external.delete(
+                container.runtime, container.id, lambda: self._forget(container)
+            )
+        else:
+            self._forget(container)
+
+    def _forget(self, container: Container) -> None:
         error: Exception | None = None
         try:
             self._remove_cgroup(container.cgroup)
@@ -138,6 +149,16 @@ class Life:
         if cgroup.processes():
             cgroup.kill()
         cgroup.remove()
+
+    def _discard(self, what: messages.Discard, done: Callable[[], None]) -> None:
+        def rest() -> None:
+            self._clean_up(what.id, what.bundle)
+            done()
+
+        if what.runtime:
+            self._parents.external.delete(tuple(what.runtime), what.id, rest)
+        else:
+            rest()
 
     def _clean_up(self, container_id: str, bundle: str) -> None:
         """Remove the control group of a container whose making was cut short."""

@@ -15,7 +15,8 @@ import time
 from boxship import log
 from boxship.kernel import abi, process, tty
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.keeper.launch import Launching, start_launcher
+from boxship.runtime.keeper.external import Helpers
+from boxship.runtime.keeper.launch import Launching, start_delete, start_helper, start_launcher
 from boxship.runtime.keeper.records import Records
 from boxship.runtime.keeper.service import Service
 
@@ -61,6 +62,7 @@ def main() -> None:
         Records(f"{exec_root}/keeper"),
         cgroup=lambda path: open_cgroup(hierarchies, path),
         launch=lambda: start_launcher(launching),
+        helpers=Helpers(lambda words: start_helper(launching, words), start_delete),
         clock=time.time_ns,
     )
     service.listen(socket.socket(fileno=LISTENER))

@@ -23,7 +23,7 @@ from boxship.errors import (
 )
 from boxship.runtime.errors import StartFailedError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a message changes; a keeper of another protocol is not spoken to."""
 
 
@@ -80,6 +80,7 @@ class Description(NamedTuple):
         cgroup: as `linux.cgroupsPath`; empty when the process has none of its own.
         stdin_once: the first attach client's end of input closes the process's stdin.
         capture: hold output back until the first client attaches.
+        runtime: command line of the external runtime that made it; empty for ours.
     """
 
     key: Key
@@ -92,6 +93,7 @@ class Description(NamedTuple):
     stdin_once: bool
     capture: bool
     log: LogTarget | None
+    runtime: tuple[str, ...] = ()
 
 
 class Hello(NamedTuple):
@@ -106,6 +108,7 @@ class Create(NamedTuple):
     Attributes:
         rootfs: mounts of the root file system as `[type, source, options]`; empty for the
             bundle's root directory as it is.
+        runtime: command line of an external runtime to make it; empty for ours.
     """
 
     id: str
@@ -116,6 +119,7 @@ class Create(NamedTuple):
     stdin_once: bool
     capture: bool
     log: LogTarget | None
+    runtime: tuple[str, ...] = ()
 
 
 class Start(NamedTuple):
@@ -189,6 +193,7 @@ class Discard(NamedTuple):
 
     id: str
     bundle: str
+    runtime: tuple[str, ...] = ()
 
 
 class Statuses(NamedTuple):
@@ -414,8 +419,9 @@ def exit_of(fields: Any) -> Exit | None:
 
 
 def description_of(fields: Any) -> Description:
-    """A description from its JSON list."""
-    return Description._make([key_of(fields[0]), *fields[1:-1], _log(fields[-1])])
+    """A description from its JSON list; one of protocol 1 names no runtime."""
+    runtime = tuple(fields[10]) if len(fields) > 10 else ()
+    return Description._make([key_of(fields[0]), *fields[1:9], _log(fields[9]), runtime])
 
 
 def state_of(fields: Any) -> State:

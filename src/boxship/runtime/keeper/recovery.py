@@ -99,9 +99,7 @@ class Recovery:
         self._enter_ended(description, ended)
 
     def _enter_ended(self, description: Description, ended: Exit) -> None:
-        container = Container(
-            description.key.container_id, description.bundle, description.cgroup, description.pid
-        )
+        container = Container(description)
         container.exit = ended
         self._table.containers[container.id] = container
 

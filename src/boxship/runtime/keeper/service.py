@@ -13,6 +13,7 @@ from boxship.runtime.channel import close_all
 from boxship.runtime.keeper import messages
 from boxship.runtime.keeper.control import Control
 from boxship.runtime.keeper.creation import Parents
+from boxship.runtime.keeper.external import External, Helpers
 from boxship.runtime.keeper.forker import Forker, LauncherProcess
 from boxship.runtime.keeper.life import Life
 from boxship.runtime.keeper.link import Handler, Link, Reply
@@ -37,6 +38,7 @@ class Service:
         *,
         cgroup: "Callable[[str], Cgroup]",
         launch: Callable[[], LauncherProcess],
+        helpers: Helpers,
         clock: Callable[[], int],
     ) -> None:
         self._loop = Loop()
@@ -44,6 +46,7 @@ class Service:
         self._listener: socket.socket | None = None
         context = Context(self._loop, kernel, self._table, clock, records.directory)
         self._forker = Forker(self._loop, kernel, launch, self._reap)
+        self._external = External(self._loop, kernel, helpers, self._reap)
         self._handlers = self._wire(context)
 
     def listen(self, sock: socket.socket) -> None:
@@ -67,7 +70,7 @@ class Service:
         self._forker.stop()
 
     def _wire(self, context: Context) -> dict[type[Any], Handler]:
-        life = Life(self._table, Parents(context, self._forker))
+        life = Life(self._table, Parents(context, self._forker, self._external))
         control = Control(self._table)
         recovery = Recovery(self._table, context)
         return {
@@ -126,7 +129,7 @@ class Service:
         self._loop.stop()
 
     def _busy(self) -> bool:
-        return bool(self._table.processes() or self._table.creating)
+        return bool(self._table.processes() or self._table.creating or self._external.deleting)
 
     def _signalled(self, numbers: bytes) -> None:
         if signal.SIGCHLD in numbers:
@@ -138,9 +141,13 @@ class Service:
                 self._loop.stop()
 
     def _reap(self) -> None:
-        # While the launcher is at work an unknown child may be one it is about to tell us of, and
-        # while an exec is prepared the one that will be its process.
-        if self._forker.idle and not any(self._is_unborn(one) for one in self._table.processes()):
+        # While the launcher or a helper is at work an unknown child may be one it is about to tell us
+        # of, and while an exec is prepared the one that will be its process.
+        if (
+            self._forker.idle
+            and self._external.idle
+            and not any(self._is_unborn(one) for one in self._table.processes())
+        ):
             reap_strangers(self._is_known)
 
     @staticmethod

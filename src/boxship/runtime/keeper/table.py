@@ -63,11 +63,9 @@ class Table:
 
     def add(self, process: Process) -> Container:
         """Enter a container by its process."""
-        description = process.description
-        container_id = description.key.container_id
-        container = Container(container_id, description.bundle, description.cgroup, description.pid)
+        container = Container(process.description)
         container.process = process
-        self.containers[container_id] = container
+        self.containers[container.id] = container
         return container
 
     def remove(self, container: Container) -> None:
