@@ -16,14 +16,15 @@ from boxship.model.container import (
     Ulimit,
 )
 
-SETTINGS = EngineSettings(runtimes=("crun",))
+SETTINGS = EngineSettings(runtimes={"crun": ("/bin/crun",)})
 CONFIG = ContainerConfig("image")
 
 
 def test_a_plain_request_passes_without_warnings() -> None:
     assert check(CONFIG, HostConfig(), SETTINGS) == []
-    with pytest.raises(UnsupportedError, match="runtime 'crun' is configured"):
-        check(CONFIG, HostConfig(runtime="crun"), SETTINGS)
+    assert check(CONFIG, HostConfig(runtime="crun"), SETTINGS) == []
+    with pytest.raises(UnsupportedError, match="--init is not supported with runtime crun"):
+        check(CONFIG, HostConfig(runtime="crun", init=True), SETTINGS)
 
 
 @pytest.mark.parametrize(

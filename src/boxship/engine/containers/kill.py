@@ -34,8 +34,6 @@ async def kill(context: Context, entry: Entry, signal: str = "") -> None:
         return
     ended = entry.watch("next-exit")
     await deliver(context, entry, number)
-    if container.state.status == "paused":
-        await context.supervisor.resume(container.id)
     await asyncio.wait((ended,), timeout=_PATIENCE)
     ended.cancel()
 

@@ -398,6 +398,10 @@ def _build(name: str, fields: list[Any]) -> Message:
         fields[index] = revive(fields[index])
     if name in ("Attach", "RestoreClient"):
         fields[2] = Streams(*fields[2])
+    if name == "Create":
+        fields[8:] = map(tuple, fields[8:])
+    elif name == "Discard":
+        fields[2:] = map(tuple, fields[2:])
     message: Message = _TYPES[name](*fields)
     return message
 
