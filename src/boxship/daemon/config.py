@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from boxship.daemon.runtimes import RuntimeEntry, configured
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.paths import default_data_root, default_exec_root
 
@@ -41,7 +42,7 @@ class DaemonFile(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fie
     exec_root: str | None = None
     hosts: tuple[str, ...] = ()
     pidfile: str | None = None
-    runtimes: dict[str, dict[str, Any]] = {}
+    runtimes: dict[str, RuntimeEntry] = {}
     default_runtime: str | None = None
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
@@ -195,7 +196,9 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         exec_root=exec_root,
         hosts=tuple(one("host", (default_host,), "hosts")),
         pidfile=Path(one("pidfile", exec_root / "boxship.pid")).absolute(),
-        runtimes=_runtimes(flags.add_runtime or (), document),
+        runtimes=configured(
+            [_pair("add-runtime", o) for o in flags.add_runtime or ()], document.runtimes
+        ),
         default_runtime=one("default_runtime", "boxship"),
         insecure_registries=_places(
             "insecure-registry", one("insecure_registry", (), "insecure_registries")
@@ -216,27 +219,6 @@ def _merge(flags: argparse.Namespace, document: DaemonFile, path: Path) -> Daemo
         tls_key=one("tlskey", ""),
         ready_fd=flags.ready_fd,
     )
-
-
-def _runtimes(
-    items: list[str] | tuple[str, ...], document: DaemonFile
-) -> dict[str, tuple[str, ...]]:
-    result = {name: _runtime(name, entry) for name, entry in document.runtimes.items()}
-    for item in items:
-        name, path = _pair("add-runtime", item)
-        result[name] = (path,)
-    if "boxship" in result:
-        raise InvalidArgumentError("runtime name 'boxship' is taken by the built-in one")
-    return result
-
-
-def _runtime(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
-    others = [key for key, value in entry.items() if value and key not in ("path", "runtimeArgs")]
-    if others:
-        raise UnsupportedError(
-            f"runtime {name}: {others[0]} is not supported", hint="give path and runtimeArgs"
-        )
-    return (str(entry.get("path", name)), *(str(word) for word in entry.get("runtimeArgs") or ()))
 
 
 def _pools(items: list[str] | tuple[str, ...], document: DaemonFile) -> tuple[AddressPool, ...]:

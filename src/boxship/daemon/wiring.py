@@ -23,6 +23,7 @@ from boxship.api.routes.volumes import VolumeRoutes
 from boxship.builder.service import BuildService, BuildStores
 from boxship.builder.worker.runner import ContainerRunner, RunnerSettings
 from boxship.daemon.config import DaemonConfig
+from boxship.engine.containers.runtimes import check_runtimes
 from boxship.engine.engine import Engine, Parts
 from boxship.engine.events import EventBus
 from boxship.engine.exit_relay import ExitRelay
@@ -200,6 +201,7 @@ def _engine_settings(config: DaemonConfig) -> EngineSettings:
         insecure_registries=config.insecure_registries,
         registry_mirrors=config.registry_mirrors,
     )
+    check_runtimes(settings)
     if config.log_driver == settings.log.driver and not config.log_options:
         return settings
     options = dict(config.log_options)

@@ -12,7 +12,7 @@ import os
 import select
 import sys
 
-from boxship.errors import BoxshipError, InternalError, InvalidArgumentError
+from boxship.errors import BoxshipError, ConflictError, InternalError, InvalidArgumentError
 from boxship.kernel import abi
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import channel, sync
@@ -49,31 +49,37 @@ class Making:
     Attributes:
         runtime: command line up to its global options.
         directory: where its log, pid file and socket are, below the bundle.
-        stdio: descriptors of the new process; empty with a terminal.
+        stdio: descriptors of the new process until it is made; empty with a terminal.
+        target: pidfd of the container's process, for one that joins it; or -1.
     """
 
-    __slots__ = ("directory", "id", "kernel", "runtime", "stdio")
+    __slots__ = ("directory", "id", "kernel", "runtime", "stdio", "target")
 
-    def __init__(
-        self, kernel: "Kernel", container_id: str, runtime: "list[str]", stdio: "list[int]"
-    ) -> None:
+    def __init__(self, kernel: "Kernel", container_id: str, runtime: "list[str]") -> None:
         self.kernel = kernel
         self.id = container_id
         self.runtime = runtime
-        self.stdio = stdio
+        self.stdio: list[int] = []
+        self.target = -1
         self.directory = ""
 
     def command(self, *words: str) -> int:
-        """Run a command of the runtime to its end; its exit code."""
+        """Run a command of the runtime to its end; its exit code.
+
+        The first command gets the new process's descriptors, and nobody keeps them.
+        """
         log = ["--log", f"{self.directory}/log.json", "--log-format", "json"]
         argv = [*self.runtime, *log, *words]
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(self.stdio)]
-        if not self.stdio:
-            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-            actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in range(3)]
-        pid = os.posix_spawn(
-            argv[0], argv, os.environ, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON
-        )
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        theirs = self.stdio or [null] * 3
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(theirs)]
+        try:
+            pid = os.posix_spawn(
+                argv[0], argv, os.environ, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON
+            )
+        finally:
+            channel.close_all([null, *self.stdio])
+            self.stdio = []
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def made(self, words: "list[str]", program: str, *, terminal: bool) -> "tuple[int, int]":
@@ -172,6 +178,9 @@ def execute(making: Making, fields: "list[Any]") -> "tuple[int, int, str]":
     os.makedirs(making.directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - no pathlib here
     try:
         identity = _find_user(making.kernel, f"/proc/{target}/root", process)
+        if select.select([making.target], [], [], 0)[0]:
+            # So the number may have been another process's by now.
+            raise ConflictError(f"container {making.id} is not running")
         path = f"{making.directory}/process.json"
         _write(path, plain_process(process, identity))
         words = ["exec", "--detach", "--process", path, making.id]
@@ -264,10 +273,10 @@ def _words(error: Exception) -> "list[Any]":
     return ["internal", f"the process cannot be made: {error}", "", ""]
 
 
-def serve(making: Making, sock: "_socket.socket", body: bytes) -> None:
+def serve(making: Making, sock: "_socket.socket", request: "list[Any]") -> None:
     """Carry the keeper's one request out, and stay until the program runs."""
-    _, name, *fields = json.loads(body)
-    own = name == "Spawn"
+    own = request[1] == "Spawn"
+    fields = request[2:]
     try:
         pid, master, cgroup = (create if own else execute)(making, fields)
         pidfd = making.kernel.pidfd_open(pid)
@@ -310,5 +319,10 @@ def main() -> "NoReturn":
     received = channel.receive(sock)
     if received is not None:
         body, fds = received
-        serve(Making(kernel, container_id, runtime, fds), sock, body)
+        request = json.loads(body)
+        making = Making(kernel, container_id, runtime)
+        if request[1] == "SpawnExec":
+            making.target = fds.pop()
+        making.stdio = fds
+        serve(making, sock, request)
     os._exit(0)

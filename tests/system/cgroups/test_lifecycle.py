@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,6 +112,49 @@ def test_freeze_and_thaw(group: Cgroup, child: Callable[[Cgroup], int]) -> None:
     assert group.frozen()
     group.thaw()
     assert not group.frozen()
+
+
+# Executes a program as soon as its first line of input comes, while a second thread sleeps.
+_EXECUTES = """
+import os, sys, threading, time
+other = threading.Thread(target=time.sleep, args=(1000,), daemon=True)
+other.start()
+print(other.native_id, flush=True)
+sys.stdin.readline()
+os.execv("/bin/sleep", ["sleep", "1000"])
+"""
+
+
+@pytest.mark.cgroup1
+@pytest.mark.usefixtures("clean")
+def test_a_process_that_executes_a_program_is_frozen_too() -> None:
+    """Its other thread is frozen first, and execve(2) waits for that one's end."""
+    group = _limited("freezer")
+    with subprocess.Popen(
+        [sys.executable, "-c", _EXECUTES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            freezer = Path(detect().v1["freezer"] + group.path)
+            (freezer / "tasks").write_text(process.stdout.readline())
+            group.freeze()
+            process.stdin.write("\n")
+            process.stdin.flush()
+            while _state(process.pid) != "D":
+                continue
+            (freezer / "tasks").write_text(str(process.pid))
+            group.freeze()
+            assert Path(f"/proc/{process.pid}/comm").read_text(encoding="ascii") == "sleep\n"
+            assert group.processes() == [process.pid]
+        finally:
+            process.kill()
+            group.thaw()
+
+
+def _state(pid: int) -> str:
+    """proc(5), field 3."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -386,6 +386,20 @@ def test_pause_top_and_rename(scenario: Run) -> None:
     scenario(work)
 
 
+def test_stopping_a_paused_container(scenario: Run) -> None:
+    async def work(rig: Any) -> None:
+        for signal, code in (("SIGTERM", 143), ("SIGKILL", 137)):
+            script = "trap 'exit 143' TERM; echo up; while :; do sleep 0.01; done"
+            config = {"stop_signal": signal}
+            container = await rig.start("sh", "-c", script, config=config)
+            await rig.until_output(container.id, "up")
+            await rig.engine.containers.pause(container.id)
+            await rig.engine.containers.stop(container.id, grace=20)
+            assert rig.engine.containers.inspect(container.id).state.exit_code == code
+
+    scenario(work)
+
+
 def test_lists_by_filters(scenario: Run) -> None:
     async def work(rig: Any) -> None:
         up = await rig.start("sleep", "1000", name="up", config={"labels": {"role": "web"}})

@@ -42,6 +42,21 @@ def is_external(settings: EngineSettings, name: str) -> bool:
     return True
 
 
+def check_runtimes(settings: EngineSettings) -> None:
+    """Refuse what no container could be made by.
+
+    Raises:
+        InvalidArgumentError: a configured program is missing, or the default is none of those.
+    """
+    for name in settings.runtimes:
+        _find(settings, name)
+    if settings.default_runtime not in (*_BUILT_IN_NAMES, *known(settings)):
+        raise InvalidArgumentError(
+            f"specified default runtime '{settings.default_runtime}' does not exist",
+            hint=f"one of {', '.join((BUILT_IN, *known(settings)))}, or add it with --add-runtime",
+        )
+
+
 def command_of(context: Context, container: Container) -> tuple[str, ...]:
     """The command line that makes a container, its global options included; empty for ours.
 
@@ -52,16 +67,9 @@ def command_of(context: Context, container: Container) -> tuple[str, ...]:
     if not is_external(context.settings, name):
         return ()
     name = name or context.settings.default_runtime
-    word, *more = known(context.settings)[name]
-    program = shutil.which(word, path=_PATH)
-    if program is None:
-        raise InvalidArgumentError(
-            f'runtime {name}: exec: "{word}": executable file not found',
-            hint="install it, or give its path with --add-runtime",
-        )
     root = context.paths.exec_root / "runtimes" / name
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return (program, *more, "--root", str(root))
+    return (*_find(context.settings, name), "--root", str(root))
 
 
 def external_command(context: Context, container: Container) -> tuple[str, ...]:
@@ -70,6 +78,17 @@ def external_command(context: Context, container: Container) -> tuple[str, ...]:
         return command_of(context, container)
     except InvalidArgumentError:
         return ()
+
+
+def _find(settings: EngineSettings, name: str) -> tuple[str, ...]:
+    word, *more = known(settings)[name]
+    program = shutil.which(word, path=_PATH)
+    if program is None:
+        raise InvalidArgumentError(
+            f'runtime {name}: exec: "{word}": executable file not found',
+            hint="install it, or give its path with --add-runtime",
+        )
+    return (program, *more)
 
 
 @cache

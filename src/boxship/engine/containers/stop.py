@@ -2,6 +2,7 @@
 
 import asyncio
 import signal as signals
+from contextlib import suppress
 
 import msgspec
 
@@ -9,7 +10,7 @@ from boxship.engine.containers.kill import deliver, mark_stopped, stop_signal
 from boxship.engine.containers.signals import signal_number
 from boxship.engine.containers.store import Entry
 from boxship.engine.context import Context
-from boxship.errors import InternalError, NotModifiedError
+from boxship.errors import ConflictError, InternalError, NotFoundError, NotModifiedError
 
 _KILL_PATIENCE = 30.0
 """Seconds that a process may take to die of SIGKILL (it may sleep in the kernel)."""
@@ -61,7 +62,9 @@ async def _end(context: Context, entry: Entry, number: int, seconds: float | Non
     mark_stopped(context, entry)
     await deliver(context, entry, number)
     if entry.container.state.status == "paused":
-        await context.supervisor.resume(entry.id)
+        # SIGKILL, ours or another's, may have thawed or ended it.
+        with suppress(NotFoundError, ConflictError):
+            await context.supervisor.resume(entry.id)
     done, _ = await asyncio.wait((ended,), timeout=seconds)
     if done:
         return

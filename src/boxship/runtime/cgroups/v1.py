@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FREEZE_SECONDS = 2.0
 _FREEZE_TO_KILL_SECONDS = 0.05
+_FREEZE_STUCK_SECONDS = 0.05
 _REMOVE_SECONDS = 0.5
 
 
@@ -75,15 +76,22 @@ class LegacyCgroup:
             raise ConflictError(f"cannot freeze cgroup {self.path}: its processes do not stop")
 
     def _freeze(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
+        now = time.monotonic()
+        deadline, stuck = now + seconds, now + _FREEZE_STUCK_SECONDS
         pause = 0.0002
         while True:
             # Written again each time: tasks that fork while freezing can escape one sweep.
             files.write(self._freezer, "freezer.state", "FROZEN")
             if files.read(self._freezer, "freezer.state") == "FROZEN":
                 return True
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 return False
+            if now > stuck:
+                # A thread that executes a program waits, unfreezable, for its process's other
+                # threads to end, which they cannot while they are frozen.
+                self.thaw()
+                stuck = now + _FREEZE_STUCK_SECONDS
             time.sleep(pause)
             pause = min(pause * 2, 0.02)
 

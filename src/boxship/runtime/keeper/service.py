@@ -141,8 +141,8 @@ class Service:
                 self._loop.stop()
 
     def _reap(self) -> None:
-        # While the launcher or a helper is at work an unknown child may be one it is about to tell us
-        # of, and while an exec is prepared the one that will be its process.
+        # While the launcher or a helper is at work an unknown child may be one it is about to tell
+        # us of, and while an exec is prepared the one that will be its process.
         if (
             self._forker.idle
             and self._external.idle
