@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from boxship.runtime.credentials import Identity
 
 SOCKET = 3
+LOCK = 4
 _CONSOLE_SECONDS = 10.0
 _LOG_LIMIT = 1 << 20
 _IGNORED_BY_PYTHON = (13, 25)
@@ -285,12 +286,13 @@ def serve(making: Making, sock: "_socket.socket", request: "list[Any]") -> None:
         return
     ours, theirs = sync.pair()
     try:
-        channel.send(sock, _reply("Cloned", [pid, cgroup, []]), [pidfd, theirs.fileno()])
-        theirs.close()
+        # Before the process is told of: an exec session's may have ended already.
         if master >= 0:
             ours.send(sync.CONSOLE, (master,))
             os.close(master)
         ours.send(sync.READY)
+        channel.send(sock, _reply("Cloned", [pid, cgroup, []]), [pidfd, theirs.fileno()])
+        theirs.close()
         go = ours.receive() is not None
     except OSError:
         go = False
@@ -314,7 +316,8 @@ def main() -> "NoReturn":
     kernel = LinuxKernel()
     kernel.set_name("boxship-extern")
     give_back(kernel, nofile, oom_score)
-    os.set_inheritable(SOCKET, False)
+    for fd in (SOCKET, LOCK):
+        os.set_inheritable(fd, False)
     sock = _socket.socket(fileno=SOCKET)
     received = channel.receive(sock)
     if received is not None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from boxship.engine.values import AttachRequest, ExecConfig, ExecStart
-from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.errors import InvalidArgumentError, UnavailableError, UnsupportedError
 from boxship.model.container import MountRequest, Resources, RestartPolicy
 from boxship.paths import Paths
 
@@ -241,6 +243,48 @@ def test_a_keeper_that_dies_while_the_runtime_works(scenario: Run, runtime: str)
             await rig.engine.containers.remove(container.id, force=True)
 
     scenario(work)
+
+
+def test_a_helper_that_outlives_its_keeper(scenario: Run, runtime: str) -> None:
+    """What it takes back is not what the next start has made meanwhile."""
+
+    async def work(rig: Any) -> None:
+        container = await rig.create("sleep", "100", runtime=runtime)
+        first = asyncio.ensure_future(rig.engine.containers.start(container.id))
+        while not (helper := _helper_of(container.id)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        os.kill(helper, signal.SIGSTOP)
+        ended = os.pidfd_open(helper)
+        os.kill(rig.supervisor.keeper_pid, signal.SIGKILL)
+        second = asyncio.ensure_future(_start_again(rig, first, container.id))
+        await asyncio.wait((second,), timeout=0.5)
+        os.kill(helper, signal.SIGCONT)
+        await second
+        await asyncio.to_thread(select.select, [ended], [], [])
+        os.close(ended)
+        assert rig.engine.containers.inspect(container.id).state.running
+        exec_id = await rig.engine.execs.create(
+            container.id, ExecConfig(("echo", "hi"), attach_stdout=True)
+        )
+        output = await rig.drain(await rig.engine.execs.start(exec_id, ExecStart()))
+        assert output.endswith(b"hi\n")
+
+    scenario(work)
+
+
+async def _start_again(rig: Any, first: "asyncio.Future[None]", container_id: str) -> None:
+    with pytest.raises(UnavailableError):
+        await first
+    await rig.engine.containers.start(container_id)
+
+
+def _helper_of(container_id: str) -> int:
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_bytes()
+            if b"runtime.external" in words and container_id.encode() in words:
+                return int(path.name)
+    return 0
 
 
 def test_what_they_cannot_do_is_refused(scenario: Run) -> None:

@@ -8,7 +8,6 @@ import msgspec
 
 from boxship.engine.context import Context
 from boxship.model.container import Container
-from boxship.runtime.external_document import PLAIN
 from boxship.storage.trees import delete_tree
 
 _CONFIG = "config.json"
@@ -37,7 +36,8 @@ def remove_bundle(context: Context, container_id: str) -> None:
     bundle = context.paths.bundle(container_id)
     with suppress(FileNotFoundError):
         (bundle / _CONFIG).unlink()
-        if (bundle / PLAIN).is_dir():
-            delete_tree(bundle)
-        else:
+        try:
             bundle.rmdir()
+        except OSError:
+            # External runtimes have more in it.
+            delete_tree(bundle)

@@ -3,10 +3,15 @@
 The helper (`boxship.runtime.external`) answers as the launcher does, and speaks for the new
 process on its sync socket until the program runs. What the runtime leaves behind becomes the
 keeper's child, because the keeper is a subreaper: so its end is known as everybody's is.
+
+A helper outlives the keeper, and takes back what it made for a dead one. Until it is done, which
+a locked file in the bundle tells, its container is not forgotten and so not made again.
 """
 
+import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,19 +23,24 @@ from boxship.runtime.keeper.forker import Answer, Killer, LauncherProcess
 from boxship.runtime.keeper.loop import READ, Loop
 from boxship.runtime.keeper.messages import Cloned, Failed, Spawn, SpawnExec
 
+_LOCK = "lock"
 _DELETE_SECONDS = 30.0
 """What a runtime that hangs in `delete` is given before it is killed."""
+
+_HELPER_SECONDS = 30.0
+_LOOK_SECONDS = 0.01
+"""How long, and how often, a helper is waited for that nobody has a pidfd of."""
 
 
 class Helpers(NamedTuple):
     """How processes are started.
 
     Attributes:
-        make: a helper, from the container's id and the runtime's command line.
+        make: a helper, from the container's id, the runtime's command line, and the locked file.
         delete: the runtime's own `delete`; gives pid and pidfd.
     """
 
-    make: Callable[[list[str]], LauncherProcess]
+    make: Callable[[list[str], int], LauncherProcess]
     delete: Callable[[tuple[str, ...], str], tuple[int, int]]
 
 
@@ -63,7 +73,11 @@ class External:
     ) -> None:
         """Have a process made; the descriptors in `fds` are closed once they are sent."""
         try:
-            helper = self._helpers.make([container_id, *runtime])
+            lock = _lock(message.bundle)
+            try:
+                helper = self._helpers.make([container_id, *runtime], lock)
+            finally:
+                os.close(lock)
         except OSError as e:
             channel.close_all(fds)
             answer(UnavailableError(f"no process can be started for {runtime[0]}: {e}"), [])
@@ -83,15 +97,41 @@ class External:
         finally:
             channel.close_all(fds)
 
-    def delete(self, runtime: tuple[str, ...], container_id: str, done: Callable[[], None]) -> None:
-        """Have the runtime forget a container, whatever it knows of it."""
+    def delete(
+        self, runtime: tuple[str, ...], container_id: str, bundle: str, done: Callable[[], None]
+    ) -> None:
+        """Have the runtime forget a container, whatever it knows of it, when no helper is left."""
+        self.deleting += 1
+        self._look(runtime, container_id, bundle, done, time.monotonic() + _HELPER_SECONDS)
+
+    def _look(
+        self,
+        runtime: tuple[str, ...],
+        container_id: str,
+        bundle: str,
+        done: Callable[[], None],
+        until: float,
+    ) -> None:
+        if not _is_locked(bundle):
+            self._delete(runtime, container_id, done)
+        elif time.monotonic() < until:
+            self._loop.later(
+                _LOOK_SECONDS, lambda: self._look(runtime, container_id, bundle, done, until)
+            )
+        else:
+            log.warn(f"keeper: {runtime[0]} hangs while it makes container {container_id}")
+            self._delete(runtime, container_id, done)
+
+    def _delete(
+        self, runtime: tuple[str, ...], container_id: str, done: Callable[[], None]
+    ) -> None:
         try:
             _, pidfd = self._helpers.delete(runtime, container_id)
         except OSError as e:
             log.warn(f"keeper: {runtime[0]} cannot forget container {container_id}: {e}")
+            self.deleting -= 1
             done()
             return
-        self.deleting += 1
         patience = self._loop.later(_DELETE_SECONDS, lambda: self._kill(pidfd, container_id))
 
         def ended(_events: int) -> None:
@@ -139,6 +179,32 @@ def _result(
     channel.close_all(fds)
     failed = message if isinstance(message, Failed) else Failed("internal", str(message), "", "")
     return messages.error_of(failed), []
+
+
+def _lock(bundle: str) -> int:
+    """The bundle's file, locked by all who hold this descriptor.
+
+    Raises:
+        OSError: the bundle is gone.
+    """
+    fd = os.open(f"{bundle}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def _is_locked(bundle: str) -> bool:
+    try:
+        fd = os.open(f"{bundle}/{_LOCK}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        # No helper has been at work, or all is swept up.
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _reap(pidfd: int) -> None:

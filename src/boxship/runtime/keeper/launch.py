@@ -80,12 +80,13 @@ def start_launcher(launching: Launching) -> LauncherProcess:
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
-def start_helper(launching: Launching, words: list[str]) -> LauncherProcess:
+def start_helper(launching: Launching, words: list[str], lock: int) -> LauncherProcess:
     """Start a process that makes one container, or one exec, with an external runtime.
 
     Args:
         launching: what containers start from.
         words: the container's id, then the runtime's command line.
+        lock: descriptor that it holds as long as it lives.
 
     Raises:
         OSError: it cannot be started.
@@ -101,7 +102,9 @@ def start_helper(launching: Launching, words: list[str]) -> LauncherProcess:
                 _ENVIRONMENT,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    # Both numbers are the keeper's own, and so not these descriptors'.
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+                    (os.POSIX_SPAWN_DUP2, lock, 4),
                 ],
                 setsid=True,
                 setsigmask=[],

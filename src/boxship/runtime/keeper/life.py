@@ -122,7 +122,10 @@ class Life:
     def _remove(self, container: Container) -> None:
         if container.runtime:
             self._parents.external.delete(
-                container.runtime, container.id, lambda: self._forget(container)
+                container.runtime,
+                container.id,
+                container.bundle,
+                lambda: self._forget(container),
             )
         else:
             self._forget(container)
@@ -156,7 +159,7 @@ class Life:
             done()
 
         if what.runtime:
-            self._parents.external.delete(tuple(what.runtime), what.id, rest)
+            self._parents.external.delete(tuple(what.runtime), what.id, what.bundle, rest)
         else:
             rest()
 

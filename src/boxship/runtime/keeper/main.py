@@ -62,7 +62,7 @@ def main() -> None:
         Records(f"{exec_root}/keeper"),
         cgroup=lambda path: open_cgroup(hierarchies, path),
         launch=lambda: start_launcher(launching),
-        helpers=Helpers(lambda words: start_helper(launching, words), start_delete),
+        helpers=Helpers(lambda words, lock: start_helper(launching, words, lock), start_delete),
         clock=time.time_ns,
     )
     service.listen(socket.socket(fileno=LISTENER))
