@@ -15,6 +15,12 @@ from boxship.kernel import (
     tty,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from boxship.kernel.scheduling import Schedule
+
 
 class LinuxKernel:
     """Every method is one function of this package; holds nothing."""
@@ -88,3 +94,35 @@ class LinuxKernel:
     open_peer = staticmethod(tty.open_peer)
     set_controlling_terminal = staticmethod(tty.set_controlling)
     set_terminal_size = staticmethod(tty.set_size)
+
+    # What few processes ask for. Whoever plans it has imported the module: not after a clone.
+
+    def set_scheduler(self, pid: int, schedule: "Schedule", /) -> None:
+        from boxship.kernel import scheduling  # noqa: PLC0415 - see above
+
+        scheduling.set_scheduler(pid, schedule)
+
+    def set_io_priority(self, pid: int, group: int, level: int, /) -> None:
+        from boxship.kernel import scheduling  # noqa: PLC0415 - as above
+
+        scheduling.set_io_priority(pid, group, level)
+
+    def set_memory_policy(self, mode: int, nodes: "Iterable[int]", /) -> None:
+        from boxship.kernel import scheduling  # noqa: PLC0415 - as above
+
+        scheduling.set_memory_policy(mode, nodes)
+
+    def set_personality(self, persona: int, /) -> None:
+        from boxship.kernel import scheduling  # noqa: PLC0415 - as above
+
+        scheduling.set_personality(persona)
+
+    def affinity(self) -> "frozenset[int]":
+        from boxship.kernel import scheduling  # noqa: PLC0415 - as above
+
+        return scheduling.affinity()
+
+    def set_affinity(self, cpus: "Iterable[int]", /) -> None:
+        from boxship.kernel import scheduling  # noqa: PLC0415 - as above
+
+        scheduling.set_affinity(cpus)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _CHUNK = 65536
+# Asked now: once a process has the personality of a 32-bit one, uname tells of another machine.
+_CLONE_NUMBER = abi.SYS_CLONE.get(os.uname().machine, -1)
 
 _clone3 = declare(
     "syscall", ctypes.c_long, ctypes.POINTER(abi.CloneArgs), ctypes.c_size_t, locked=True
@@ -67,8 +69,7 @@ def clone(flags: int, *, exit_signal: int = 0, cgroup: int = -1) -> tuple[int, i
     pid = _clone3(abi.SYS_CLONE3, ctypes.byref(arguments), size)
     if pid < 0 and ctypes.get_errno() == errno.ENOSYS and cgroup < 0:
         # Seccomp filters hide clone3, whose flags they cannot see; ours for containers too.
-        number = abi.SYS_CLONE.get(os.uname().machine, -1)
-        pid = _clone(number, flags | exit_signal, None, ctypes.byref(pidfd), None, None)
+        pid = _clone(_CLONE_NUMBER, flags | exit_signal, None, ctypes.byref(pidfd), None, None)
     check(pid, "clone", hex(flags))
     return (0, -1) if pid == 0 else (pid, pidfd.value)
 

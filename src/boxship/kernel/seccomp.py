@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # asm/unistd.h of each architecture; the rest follow asm-generic/unistd.h.
 _SYS_SECCOMP = {"x86_64": 317, "i686": 354, "armv7l": 383, "ppc64le": 358, "s390x": 348}
 _SYS_SECCOMP_GENERIC = 277
+# Asked now: once a process has the personality of a 32-bit one, uname tells of another machine.
+_NUMBER = _SYS_SECCOMP.get(os.uname().machine, _SYS_SECCOMP_GENERIC)
 # linux/seccomp.h
 _SET_MODE_FILTER = 1
 _FLAGS = {
@@ -84,8 +86,7 @@ def install(program: bytes, flags: int = 0, *, listener: bool = False) -> int:
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     bits = flags | (_FLAG_NEW_LISTENER if listener else 0)
-    number = _SYS_SECCOMP.get(os.uname().machine, _SYS_SECCOMP_GENERIC)
-    return check(_seccomp(number, _SET_MODE_FILTER, bits, header), "seccomp", "SET_MODE_FILTER")
+    return check(_seccomp(_NUMBER, _SET_MODE_FILTER, bits, header), "seccomp", "SET_MODE_FILTER")
 
 
 def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:

@@ -44,6 +44,8 @@ def set_up(
                 kernel.write_uid_map(pid, plan.uid_map)
                 kernel.write_gid_map(pid, plan.gid_map)
         warnings += _raise_limits(kernel, pid, process)
+        if process.tuning is not None:
+            process.tuning.apply(kernel, pid)
         if plan is not None:
             warnings += _set_oom_score(kernel, pid, plan.oom_score)
             if not plan.unprivileged:

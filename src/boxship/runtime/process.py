@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from boxship.kernel.probe import Features
     from boxship.runtime.steps import Step
+    from boxship.runtime.tuning import Tuning
 
+_TUNED = ("scheduler", "ioPriority", "execCPUAffinity")
+_TUNED_ALL = ("personality", "memoryPolicy")
 _UMASK = 0o022
 
 
@@ -38,6 +41,7 @@ class ProcessPlan:
         init: run the program below a reaper.
         terminal: it has a terminal.
         clones: its seccomp profile lets it make processes.
+        tuning: how it is served (boxship.runtime.tuning); None for as everybody.
     """
 
     __slots__ = (
@@ -50,6 +54,7 @@ class ProcessPlan:
         "profile",
         "steps",
         "terminal",
+        "tuning",
     )
 
     def __init__(self, process: "dict[str, Any]", profile: "dict[str, Any]") -> None:
@@ -66,19 +71,25 @@ class ProcessPlan:
         self.init = bool(process.get("init"))
         self.terminal = bool(process.get("terminal"))
         self.clones = seccomp.permits(profile, "clone")
+        self.tuning: Tuning | None = None
         self.steps: list[Step] = []
 
 
 def plan_process(
-    process: "dict[str, Any] | None", spec: "dict[str, Any]", features: "Features"
+    process: "dict[str, Any] | None",
+    spec: "dict[str, Any]",
+    features: "Features",
+    *,
+    joining: bool = False,
 ) -> ProcessPlan:
     """Plan a process.
 
     Args:
         process: OCI process object. Extensions: `user.username` (`user[:group]`),
             `user.additionalGroupNames`, `init` (run it below a reaper).
-        spec: the container's document, for its seccomp profile.
+        spec: the container's document, for what holds for all its processes.
         features: what the kernel can do.
+        joining: it is one more process of a running container.
 
     Raises:
         InvalidArgumentError: something required is missing, or a capability is unknown.
@@ -87,12 +98,17 @@ def plan_process(
     if not process or not process.get("args"):
         raise InvalidArgumentError("the spec has no process.args: there is nothing to run")
     check_process(process)
-    profile = (spec.get("linux") or {}).get("seccomp") or {}
+    linux = spec.get("linux") or {}
+    profile = linux.get("seccomp") or {}
     if profile and seccomp.needs_listener(profile):
         raise UnsupportedError("seccomp profiles with SCMP_ACT_NOTIFY are not supported yet")
     plan = ProcessPlan(process, profile)
     if not plan.directory.startswith("/"):
         raise InvalidArgumentError(f"process.cwd {plan.directory!r} is not an absolute path")
+    if any(map(process.get, _TUNED)) or any(map(linux.get, _TUNED_ALL)):
+        from boxship.runtime.tuning import plan_tuning  # noqa: PLC0415 - rare
+
+        plan.tuning = plan_tuning(process, linux, joining=joining)
     plan.steps = _steps(plan, process, features)
     return plan
 
@@ -104,6 +120,8 @@ def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -
     confined = bool(process.get("noNewPrivileges"))
     mask = user.get("umask")
     steps: list[Step] = [UseTerminal()] if plan.terminal else []
+    if plan.tuning is not None:
+        steps += plan.tuning.steps
     steps += [FindUser(_user(user)), OwnStdio(), ChangeDirectory(plan.directory)]
     if plan.profile and not confined:
         # Without no_new_privs the kernel takes a filter from CAP_SYS_ADMIN only (seccomp(2)).

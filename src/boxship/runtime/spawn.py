@@ -150,7 +150,7 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
         KernelError: a system call failed.
     """
     machine = host(kernel)
-    plan = plan_process(request.process, request.spec, machine.features)
+    plan = plan_process(request.process, request.spec, machine.features, joining=True)
     ours, theirs = sync.pair()
     birth = init.Birth(kernel, theirs, request.stdio)
     try:
@@ -162,10 +162,7 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
             # Its other namespaces are open to who has entered its user namespace only.
             birth.first = flags & (abi.CLONE_NEWUSER | abi.CLONE_NEWPID)
             flags &= ~birth.first
-        if birth.first:
-            pid, pidfd = _clone_between(birth, 0, sibling=request.sibling)
-        else:
-            pid, pidfd = _clone(birth, 0, sibling=request.sibling)
+        pid, pidfd = _clone_guest(birth, plan, sibling=request.sibling)
         if pid == 0:
             init.start_exec(birth, plan, flags, separate=separate)
     except BaseException:
@@ -289,6 +286,21 @@ def _foreign(pid: int) -> int:
         msg = f"container process {pid} cannot be entered by this user"
         hint = "without root, exec works for containers of one's own and after start"
         raise ForbiddenError(msg, hint=hint) from error
+
+
+def _clone_guest(birth: init.Birth, plan: "ProcessPlan", *, sibling: bool) -> tuple[int, int]:
+    """Clone a process for an exec, on the processors it is to start on."""
+    kernel, clone = birth.kernel, _clone_between if birth.first else _clone
+    if plan.tuning is None or not plan.tuning.initial:
+        return clone(birth, 0, sibling=sibling)
+    before, pid, pidfd = kernel.affinity(), -1, -1
+    kernel.set_affinity(plan.tuning.initial)
+    try:
+        pid, pidfd = clone(birth, 0, sibling=sibling)
+    finally:
+        if pid:
+            kernel.set_affinity(before)
+    return pid, pidfd
 
 
 def _clone_own(

@@ -11,17 +11,12 @@ from tests.fakes.kernel import FEATURES
 PROCESS = {
     "apparmorProfile": "acme",
     "selinuxLabel": "system_u:system_r:svirt_lxc_net_t:s0",
-    "scheduler": {"policy": "SCHED_FIFO", "priority": 1},
-    "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 4},
-    "execCPUAffinity": {"initial": "0"},
 }
 LINUX = {
     "mountLabel": "system_u:object_r:svirt_sandbox_file_t:s0",
     "timeOffsets": {"boottime": {"secs": 60}},
     "intelRdt": {"closID": "guaranteed"},
-    "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0"},
     "netDevices": {"eth0": {}},
-    "personality": {"domain": "LINUX32"},
 }
 
 
@@ -38,7 +33,7 @@ def test_linux_fields_are_refused_by_name(name):
 
 
 def test_empty_fields_ask_for_nothing():
-    check_process({"apparmorProfile": "", "scheduler": None, "rlimits": []})
+    check_process({"apparmorProfile": "", "rlimits": []})
     check_linux({"mountLabel": "", "timeOffsets": {}, "personality": {"domain": "LINUX"}})
 
 
