@@ -369,6 +369,10 @@ class Host:
         found: dict[str, Any] = self.inspect(ref)["State"]
         return found
 
+    def pid(self, ref: str) -> int:
+        """The container's first process, as the host numbers it."""
+        return int(self.state(ref)["Pid"])
+
     def until_status(self, ref: str, status: str) -> dict[str, Any]:
         until(lambda: self.state(ref)["Status"] == status, f"{ref} {status}")
         return self.state(ref)

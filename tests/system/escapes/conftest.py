@@ -17,7 +17,7 @@ BUSYBOX = Path("/bin/busybox")
 USER_NAMESPACES = ("private", "host")
 _APPLETS = (
     *("sh", "cat", "ls", "id", "true", "sleep", "echo", "mount", "umount", "nc", "head", "find"),
-    *("mknod", "chmod", "yes", "touch", "readlink", "wget", "nslookup", "stat", "ping"),
+    *("mknod", "chmod", "yes", "touch", "readlink", "wget", "nslookup", "stat", "ping", "grep"),
 )
 _PRELUDE = """
 import ctypes, errno, os, stat, sys

@@ -7,6 +7,8 @@ allowed to trace, stops it in between and is the host's root.
 
 import pytest
 
+from boxship.kernel import abi
+from tests.system.escapes import vulnerable
 from tests.system.escapes.conftest import USER_NAMESPACES, Target
 
 pytestmark = pytest.mark.root
@@ -63,6 +65,16 @@ def test_the_helper_has_no_more_than_the_container(target: Target, userns: str):
     assert "differs" not in output
     assert "descriptors" not in output
     assert "looks True" in output
+    target.host.remove(container)
+
+
+def test_the_spy_sees_one_that_has_more(target: Target):
+    words = target.python_command(SPY, "--cap-add", "SYS_PTRACE")
+    container = target.start(*words, userns="host")
+    target.host.until_output(container, "watching")
+    with vulnerable.visiting(target.host.pid(container), abi.CLONE_NEWPID):
+        target.host.until_output(container, "differs")
+        target.host.until_output(container, "descriptors")
     target.host.remove(container)
 
 

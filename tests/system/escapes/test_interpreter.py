@@ -5,11 +5,16 @@ CVE-2016-9962, CVE-2019-5736, CVE-2024-21626.
 
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from boxship.kernel import abi
+from boxship.kernel.capabilities import capget, capset, mask
+from tests.system.escapes import vulnerable
 from tests.system.escapes.conftest import USER_NAMESPACES, Target
 
 pytestmark = pytest.mark.root
@@ -52,6 +57,25 @@ def test_the_interpreter_is_not_writable_through_proc(target: Target, options, f
     assert _digest() == before
 
 
+# A runtime as they were: it executes the container's program from its own file.
+RUNTIME = """
+import ctypes, os, sys
+if ctypes.CDLL(None).setns(os.pidfd_open(PID), 0x20000) == 0:
+    os.execv("/proc/self/exe", ["python", "-c", sys.argv[1]])
+"""
+
+
+def test_a_runtime_without_a_shield_is_overwritten(target: Target, tmp_path):
+    runtime = shutil.copy(INTERPRETER, tmp_path / "runtime")
+    container = target.start(*_libraries(), "--pid=host", "probe", "sleep", "100")
+    code = RUNTIME.replace("PID", str(target.host.pid(container)))
+    done = subprocess.run(
+        [runtime, "-I", "-S", "-c", code, OVERWRITE], capture_output=True, text=True, check=False
+    )
+    assert "writable" in done.stdout, done
+    target.host.remove(container)
+
+
 @pytest.mark.parametrize("userns", USER_NAMESPACES)
 def test_no_descriptor_leads_out(target: Target, userns):
     # Which the host has and the image has not.
@@ -68,6 +92,39 @@ def test_no_descriptor_leads_out(target: Target, userns):
     target.host.remove(container)
     result = target.run("-w", "/proc/self/fd/8", "probe", "true", userns=userns)
     assert result.code == 125
+
+
+def test_a_descriptor_would_lead_out(target: Target):
+    container = target.start("probe", "sleep", "100", userns="host")
+    pid = target.host.pid(container)
+
+    def work() -> None:
+        held = os.open("/", os.O_PATH | os.O_DIRECTORY)
+        os.set_inheritable(held, True)
+        vulnerable.join(pid, abi.CLONE_NEWNS)
+        os.chdir(f"/proc/self/fd/{held}")
+        vulnerable.become("/bin/ls", "-d", "../../../../boot")
+
+    entered = vulnerable.run(pid, abi.CLONE_NEWPID, work)
+    assert "boot" in entered
+    target.host.remove(container)
+
+
+def _census(target: Target, container: str, *options: str) -> list[str]:
+    script = "exec ls /proc/self/fd"
+    return target.boxship("exec", *options, container, "sh", "-c", script).out.split()
+
+
+@pytest.mark.parametrize("userns", USER_NAMESPACES)
+@pytest.mark.parametrize("options", [(), ("-i",), ("--init",), ("-i", "--init")])
+def test_a_program_has_three_descriptors(target: Target, userns: str, options: tuple[str, ...]):
+    # The fourth is that of the listing; PID 1 may be the engine's own, which holds no more either.
+    container = target.start(*options, "probe", "sleep", "100", userns=userns)
+    assert _census(target, container) == ["0", "1", "2", "3"]
+    assert _census(target, container, "-i") == ["0", "1", "2", "3"]
+    held = target.boxship("exec", container, "sh", "-c", "ls /proc/1/fd /proc/2/fd").out.split()
+    assert {word for word in held if word.isdigit()} == {"0", "1", "2"}
+    target.host.remove(container)
 
 
 WATCH = """
@@ -128,6 +185,17 @@ def test_what_enters_a_container_cannot_be_looked_into(target: Target, userns):
     target.host.remove(container)
 
 
+def test_what_enters_as_old_runtimes_did_is_looked_into(target: Target):
+    words = target.python_command(WATCH, "--cap-add", "SYS_PTRACE")
+    container = target.start(*words, userns="host")
+    target.host.until_output(container, "watching")
+    with vulnerable.visiting(target.host.pid(container), abi.CLONE_NEWPID):
+        target.host.until_output(container, "opened")
+    output = target.host.output(container)
+    assert all(what in output for what in ("'root'", "'mem'", "'ptrace'")), output
+    target.host.remove(container)
+
+
 def test_a_container_inherits_nothing(target: Target):
     # CVE-2022-24769 for the capabilities; the session keyring is possessed without them.
     script = "cat /proc/self/status; ls /proc/self/fd; cat /proc/1/environ; true"
@@ -138,6 +206,48 @@ def test_a_container_inherits_nothing(target: Target):
     first = words.index("0", words.index("nonvoluntary_ctxt_switches:") + 2)
     assert words[first : first + 4] == ["0", "1", "2", "3"]
     assert {word.partition("=")[0] for word in words[first + 4 :]} == {"PATH", "HOSTNAME", "HOME"}
+
+
+# Capabilities of a file that whoever has them inheritable gains by executing it (capabilities(7)).
+FILE_RIGHTS = """
+import shutil, struct
+shutil.copy("/bin/busybox", "/root/busybox")
+os.chmod("/root/busybox", 0o755)
+net_raw = 1 << 13
+os.setxattr("/root/busybox", "security.capability",
+            struct.pack("<IIIII", 0x02000001, 0, net_raw, 0, 0))
+print("set", flush=True)
+import time
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("userns", USER_NAMESPACES)
+def test_users_gain_no_capabilities_from_inheritable_ones(target: Target, userns: str):
+    # CVE-2022-24769 (run) and CVE-2022-29162 (exec).
+    container = target.start(*target.python_command(FILE_RIGHTS), userns=userns)
+    target.host.until_output(container, "set")
+    status = ("/root/busybox", "grep", "CapEff", "/proc/self/status")
+    for options in (("-u", "web"), ("-u", "web", "--privileged"), ("-u", "1000:1000")):
+        gained = target.boxship("exec", *options, container, *status)
+        assert gained.out.split() == ["CapEff:", "0" * 16], gained
+    pid = target.host.pid(container)
+
+    def work() -> None:
+        # What the runtimes did: the container's capabilities in the inheritable set as well.
+        raw = mask(("CAP_NET_RAW",))
+        effective, permitted, _ = capget()
+        capset(effective, permitted, raw)
+        os.setgroups([])
+        os.setresgid(1000, 1000, 1000)
+        os.setresuid(1000, 1000, 1000)
+        vulnerable.become(*status)
+
+    kinds = abi.CLONE_NEWPID | abi.CLONE_NEWNS
+    if userns == "private":
+        kinds |= abi.CLONE_NEWUSER
+    assert vulnerable.run(pid, kinds, work).split() == ["CapEff:", f"{1 << 13:016x}"]
+    target.host.remove(container)
 
 
 def test_keys_of_the_host_are_not_at_hand(target: Target):

@@ -1,4 +1,9 @@
-"""What root in a container asks of the kernel: system calls, devices, settings, control groups."""
+"""What root in a container asks of the kernel: system calls, devices, settings, control groups.
+
+Each attack is also made where what stops it is switched off, and must get through there.
+"""
+
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +63,13 @@ def test_dangerous_calls_are_refused(target: Target, userns):
     assert result.out == "clone3 ENOSYS\nclone user EPERM\nx32 ENOSYS\n", result.err
 
 
+def test_the_filter_is_what_refuses_them(target: Target):
+    result = target.python(CALLS, "--security-opt", "seccomp=unconfined", userns="host")
+    let = {line.rpartition(" ")[0] for line in result.out.splitlines()}
+    # What every kernel of use has; the others may be missing from this one, which is no protection.
+    assert {"unshare user", "unshare mount", "setns", "fsopen", "bpf", "open_by_handle_at"} <= let
+
+
 FILES = """
 for path in (
     "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
@@ -94,6 +106,49 @@ def test_settings_of_the_kernel_are_out_of_reach(target: Target, userns):
     assert (result.code, result.out) == (0, ""), result.err
 
 
+def test_settings_are_found_where_they_are_not_protected(target: Target):
+    # Opened only: not a byte is written.
+    result = target.python(FILES, "--privileged")
+    assert "/proc/sys/kernel/core_pattern done" in result.out
+    assert "/proc/keys shows something" in result.out
+    assert "/escape done" in result.out
+    assert Path("/proc/sysrq-trigger").exists() == ("/proc/sysrq-trigger done" in result.out)
+
+
+RELEASE_AGENT = """
+import ctypes
+libc.unshare(0x10000000 | 0x02000000)
+libc.unshare(0x00020000)
+for controller in (b"memory", b"rdma", b"pids", b"devices", b"blkio", b"none,name=systemd"):
+    if call(165, b"x", b"/mnt", b"cgroup", 0, controller) == "done":
+        for place in ("/mnt/release_agent", "/mnt/escape/notify_on_release"):
+            if "escape" in place:
+                attempt(os.mkdir, "/mnt/escape")
+            print(controller.decode(), place, attempt(os.open, place, os.O_WRONLY))
+        attempt(os.rmdir, "/mnt/escape")
+        libc.umount2(b"/mnt", 2)
+"""
+
+
+@pytest.mark.parametrize("userns", USER_NAMESPACES)
+@pytest.mark.parametrize("filtered", [True, False])
+def test_release_agent_cannot_be_set(target: Target, userns: str, filtered: bool):
+    # CVE-2022-0492: a new user namespace gives the capability to mount, and nothing checked whose.
+    options = ("--cgroupns", "host", "--tmpfs", "/mnt")
+    options += () if filtered else ("--security-opt", "seccomp=unconfined")
+    result = target.python(RELEASE_AGENT, *options, userns=userns)
+    assert result.code == 0, result.err
+    assert "release_agent done" not in result.out
+
+
+def test_release_agent_can_be_set_by_the_hosts_root(target: Target):
+    if not Path("/sys/fs/cgroup/memory/release_agent").exists():
+        pytest.skip("control groups of version 2 have no release_agent")
+    code = RELEASE_AGENT.replace("libc.unshare(0x10000000 | 0x02000000)", "")
+    result = target.python(code, "--tmpfs", "/mnt", "--cgroupns", "host", "--privileged")
+    assert "release_agent done" in result.out, result
+
+
 @pytest.mark.parametrize("userns", USER_NAMESPACES)
 def test_the_hosts_nodes_keep_their_mode_and_owner(target: Target, userns):
     # Files are masked with the host's null device; in a user namespace /dev is of the host's nodes.
@@ -111,15 +166,16 @@ for path in ("/proc/keys", "/proc/timer_list", "/proc/interrupts"):
         assert target.python(mine).out == "EPERM\nEPERM\n"
 
 
-@pytest.mark.parametrize("userns", USER_NAMESPACES)
-def test_devices_are_out_of_reach(target: Target, userns):
-    code = """
-made = []
-for name, kind, number in (
+NODES = """
+nodes = (
     ("mem", stat.S_IFCHR, os.makedev(1, 1)), ("kmsg", stat.S_IFCHR, os.makedev(1, 11)),
     ("disk", stat.S_IFBLK, os.stat("/usr").st_dev), ("loop", stat.S_IFBLK, os.makedev(7, 0)),
     ("fuse", stat.S_IFCHR, os.makedev(10, 229)), ("tun", stat.S_IFCHR, os.makedev(10, 200)),
-):
+)
+"""
+HARMLESS = "nodes = (('kmsg', stat.S_IFCHR, os.makedev(1, 11)),)"
+OPEN_NODES = """
+for name, kind, number in nodes:
     for directory in ("/tmp", "/dev", "/dev/shm", "/data"):
         path = f"{directory}/{name}"
         if attempt(os.mknod, path, kind | 0o666, number) == "done":
@@ -128,8 +184,17 @@ for name, kind, number in (
                 if answer not in ("EPERM", "EACCES"):
                     print(path, answer)
 """
-    result = target.python(code, "-v", "/data", userns=userns)
+
+
+@pytest.mark.parametrize("userns", USER_NAMESPACES)
+def test_devices_are_out_of_reach(target: Target, userns):
+    result = target.python(NODES + OPEN_NODES, "-v", "/data", userns=userns)
     assert (result.code, result.out) == (0, ""), result.err
+
+
+def test_devices_are_reached_where_they_are_allowed(target: Target):
+    result = target.python(HARMLESS + OPEN_NODES, "-v", "/data", "--privileged")
+    assert "kmsg done" in result.out, result
 
 
 def test_devices_of_an_image_are_out_of_reach(target: Target):
