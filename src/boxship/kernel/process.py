@@ -67,8 +67,9 @@ def clone(flags: int, *, exit_signal: int = 0, cgroup: int = -1) -> tuple[int, i
         arguments.cgroup = cgroup
     size = ctypes.sizeof(arguments)
     pid = _clone3(abi.SYS_CLONE3, ctypes.byref(arguments), size)
-    if pid < 0 and ctypes.get_errno() == errno.ENOSYS and cgroup < 0:
-        # Seccomp filters hide clone3, whose flags they cannot see; ours for containers too.
+    if pid < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM) and cgroup < 0:
+        # Seccomp filters hide clone3, whose flags they cannot see (ours for containers too), or are
+        # older than it and forbid all they do not know.
         pid = _clone(_CLONE_NUMBER, flags | exit_signal, None, ctypes.byref(pidfd), None, None)
     check(pid, "clone", hex(flags))
     return (0, -1) if pid == 0 else (pid, pidfd.value)

@@ -69,6 +69,17 @@ def permits(profile: "Mapping[str, Any]", name: str) -> bool:
     return bool(rules) or not profile or profile.get("defaultAction") in allowing
 
 
+def survives(profile: "Mapping[str, Any]", name: str) -> bool:
+    """Whether a profile surely lets the caller of a system call live: it may fail."""
+    harmless = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_ERRNO")
+    rules = [one for one in profile.get("syscalls") or () if name in (one.get("names") or ())]
+    actions = {one.get("action") for one in rules}
+    if profile:
+        # Where no rule's arguments match, and for other architectures.
+        actions.add(profile.get("defaultAction"))
+    return actions <= set(harmless)
+
+
 def install(program: bytes, flags: int = 0, *, listener: bool = False) -> int:
     """Put a filter in force for the calling thread, for good (seccomp(2)).
 

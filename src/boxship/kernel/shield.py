@@ -22,20 +22,23 @@ _MFD_EXEC = 0x10  # linux/memfd.h, kernel 6.3
 # linux/fcntl.h: no more seals, no shrinking, growing or writing
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8
 
-# The arguments are: packet, path, then those of the program. FIRST and SYNC are put in.
+# The arguments are: packet, path, then those of the program. SYNC is put in. A filter is in force
+# already: fcntl is allowed by those that forbid close_range, and what it fails for is told.
 _CODE = bytes.fromhex(
-    "bf aaaaaaaa"  # mov edi, FIRST
-    "be ffffffff"  # mov esi, ~0
-    "ba 04000000"  # mov edx, CLOSE_RANGE_CLOEXEC
-    "b8 b4010000"  # mov eax, close_range
+    "bf bbbbbbbb"  # mov edi, SYNC
+    "be 02000000"  # mov esi, F_SETFD
+    "ba 01000000"  # mov edx, FD_CLOEXEC
+    "b8 48000000"  # mov eax, fcntl
     "0f05"  # syscall
+    "85c0"  # test eax, eax
+    "781a"  # js failed
     "488b7c2410"  # mov rdi, [rsp+16]       path
     "488d742418"  # lea rsi, [rsp+24]       arguments
     "488b0424"  # mov rax, [rsp]          how many there are
     "488d54c410"  # lea rdx, [rsp+rax*8+16] environment
     "b8 3b000000"  # mov eax, execve
     "0f05"  # syscall                 comes back with an error only
-    "f7d8"  # neg eax
+    "f7d8"  # failed: neg eax
     "488b742408"  # mov rsi, [rsp+8]        packet
     "884601"  # mov [rsi+1], al
     "31d2"  # xor edx, edx
@@ -62,15 +65,14 @@ def is_needed(executable: str = "/proc/self/exe") -> bool:
     return not os.statvfs(executable).f_flag & os.ST_RDONLY
 
 
-def make(first: int, sync: int) -> int:
+def make(sync: int) -> int:
     """A descriptor (close-on-exec) of the program.
 
     Args:
-        first: first descriptor that is closed when the other program is executed.
-        sync: descriptor to send the packet to when it cannot be.
+        sync: descriptor to send the packet to when the other program cannot be executed, and to
+            close when it is.
     """
-    code = _CODE.replace(b"\xaa" * 4, struct.pack("<I", first))
-    code = code.replace(b"\xbb" * 4, struct.pack("<I", sync))
+    code = _CODE.replace(b"\xbb" * 4, struct.pack("<I", sync))
     image = _elf(len(code)) + code
     try:
         descriptor = os.memfd_create("boxship", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | _MFD_EXEC)

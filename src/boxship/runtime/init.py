@@ -155,6 +155,8 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
         context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
         if plan.terminal:
             MakeTerminal((0, 0), console=False).execute(context)
+        # Before what comes is seen inside, and before a filter that may forbid it.
+        _close_others(birth, context.root, context.master, context.terminal)
         if flags & abi.CLONE_NEWPID and plan.clones:
             context.leader = False
         elif flags & abi.CLONE_NEWPID:
@@ -167,14 +169,10 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
 
 
 def _be_born(birth: Birth, context: Context) -> None:
-    """Go on as a process in the container's pid namespace; the caller ends.
-
-    What it inherits of the caller's descriptors is closed already, or about to be.
-    """
+    """Go on as a process in the container's pid namespace; the caller ends."""
     kernel = birth.kernel
     os.close(context.root)
     context.root = -1
-    _close_others(birth, context.master, context.terminal)
     pid, pidfd = kernel.clone(abi.CLONE_PARENT)
     if pid:
         birth.channel.send(sync.BORN, (pidfd,))
@@ -286,6 +284,9 @@ def _finish(
     if context.master >= 0:
         birth.channel.send(sync.CONSOLE, (context.master,))
         os.close(context.master)
+    # Whatever is open beyond this is not the program's (CVE-2024-21626). Now, because a filter may
+    # forbid it later; what is opened after it is close-on-exec, as all that Python opens.
+    birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
     for step in plan.steps:
         step.execute(context)
     birth.channel.send(sync.READY)
@@ -296,10 +297,8 @@ def _finish(
         if not context.leader:
             _be_born(birth, context)
         _default_signals()
-        # Whatever is open beyond this is not the program's (CVE-2024-21626).
-        birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
-        context.shield = birth.shield
         if birth.shield >= 0:
+            context.shield = birth.shield if plan.descriptors else f"/proc/self/fd/{birth.shield}"
             # It knows this number only.
             if listener is not birth.channel:
                 os.dup2(listener.fileno(), birth.channel.fileno())

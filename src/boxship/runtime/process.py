@@ -40,13 +40,15 @@ class ProcessPlan:
         profile: seccomp profile to compile, empty for none.
         init: run the program below a reaper.
         terminal: it has a terminal.
-        clones: its seccomp profile lets it make processes.
+        descriptors: its seccomp profile lets it execute them (execveat(2)).
+        clones: its seccomp profile lets it make a process with a session of its own.
         tuning: how it is served (boxship.runtime.tuning); None for as everybody.
     """
 
     __slots__ = (
         "arguments",
         "clones",
+        "descriptors",
         "directory",
         "environment",
         "init",
@@ -70,7 +72,11 @@ class ProcessPlan:
         self.profile = profile
         self.init = bool(process.get("init"))
         self.terminal = bool(process.get("terminal"))
-        self.clones = seccomp.permits(profile, "clone")
+        self.descriptors = seccomp.permits(profile, "execveat")
+        # clone3 is tried first; its failure alone is no harm.
+        self.clones = seccomp.survives(profile, "clone3") and all(
+            seccomp.permits(profile, name) for name in ("clone", "prctl", "setsid")
+        )
         self.tuning: Tuning | None = None
         self.steps: list[Step] = []
 

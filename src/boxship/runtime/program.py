@@ -108,7 +108,7 @@ def become(context: Context, arguments: "list[str]") -> None:
     """
     failed = f"exec {context.program}: "
     executable: str | int = context.program
-    if context.shield >= 0:
+    if context.shield:
         executable = context.shield
         arguments = [shield.packet(failed), context.program, *arguments]
     try:

@@ -8,6 +8,7 @@ import _signal  # type: ignore[import-not-found]  # the signal module is slow to
 import errno
 import os
 
+from boxship.kernel import KernelError
 from boxship.runtime import program
 
 TYPE_CHECKING = False
@@ -83,7 +84,11 @@ def _close_all(kernel: "Kernel") -> None:
             os.dup2(null, number)
         else:
             os.close(number)
-    kernel.close_range(3, 0xFFFFFFFF)
+    try:
+        kernel.close_range(3, 0xFFFFFFFF)
+    except KernelError:
+        # The program's filter is in force here too.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
 
 
 def _forward(pid: int, number: int) -> None:

@@ -265,7 +265,7 @@ def _protect(birth: init.Birth, machine: Host, *, separate: bool) -> None:
     if not shield.is_supported():
         msg = "this interpreter could be overwritten from the container"
         raise UnsupportedError(msg, hint="run boxship-runtime's python from a read-only mount")
-    birth.shield = shield.make(3 + birth.preserve_fds, birth.channel.fileno())
+    birth.shield = shield.make(birth.channel.fileno())
 
 
 def _group(machine: Host, path: str) -> "Cgroup | None":

@@ -24,7 +24,7 @@ class Context:
         identity: who the program runs as; None before it is looked up.
         filter: seccomp program and flags, compiled by the parent.
         program: path of the program in the container.
-        shield: program to execute it from, -1 for none.
+        shield: program to execute it from, a descriptor or a path; empty for none.
         leader: this very process is to lead the program's session.
     """
 
@@ -56,7 +56,7 @@ class Context:
         self.identity: Identity | None = None
         self.filter = (b"", 0)
         self.program = ""
-        self.shield = -1
+        self.shield: int | str = ""
         self.leader = True
 
 
