@@ -39,6 +39,8 @@ class LinuxKernel:
     fsconfig = staticmethod(mounts.fsconfig)
     fscreate = staticmethod(mounts.fscreate)
     fsmount = staticmethod(mounts.fsmount)
+    fspick = staticmethod(mounts.fspick)
+    fsreconfigure = staticmethod(mounts.fsreconfigure)
 
     unshare = staticmethod(namespaces.unshare)
     setns = staticmethod(namespaces.setns)

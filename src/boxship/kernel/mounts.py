@@ -31,6 +31,7 @@ _fsconfig = declare(
     ctypes.c_char_p,
     ctypes.c_int,
 )
+_fspick = declare("syscall", ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _fsmount = declare("syscall", ctypes.c_long, ctypes.c_int, ctypes.c_uint, ctypes.c_uint)
 _mount_setattr = declare(
     "syscall",
@@ -135,6 +136,18 @@ def fscreate(context: int, kind: str) -> None:
     """Make the file system's super block (fsconfig(2), FSCONFIG_CMD_CREATE)."""
     result = _fsconfig(abi.SYS_FSCONFIG, context, abi.FSCONFIG_CMD_CREATE, None, None, 0)
     _check_context(result, "fsconfig create", kind, context)
+
+
+def fspick(mount: int) -> int:
+    """A context in which a mounted file system is changed, by any descriptor of it (fspick(2))."""
+    flags = abi.FSPICK_CLOEXEC | abi.FSPICK_EMPTY_PATH
+    return check(_fspick(abi.SYS_FSPICK, mount, b"", flags), "fspick")
+
+
+def fsreconfigure(context: int) -> None:
+    """Carry out what was configured (fsconfig(2), FSCONFIG_CMD_RECONFIGURE)."""
+    result = _fsconfig(abi.SYS_FSCONFIG, context, abi.FSCONFIG_CMD_RECONFIGURE, None, None, 0)
+    _check_context(result, "fsconfig reconfigure", "", context)
 
 
 def fsmount(context: int, attributes: int = 0) -> int:

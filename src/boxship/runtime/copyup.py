@@ -1,5 +1,6 @@
 """Fill a fresh tmpfs with the directory it is going to hide (the `tmpcopyup` mount option)."""
 
+import errno
 import os
 import stat
 
@@ -8,7 +9,9 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_up(source: int, target: int) -> None:
-    """Copy directories, files and links with owner, mode and times; other kinds are left out.
+    """Copy a directory with owners, modes, times and extended attributes.
+
+    Device nodes are left out where none can be made, and attributes that a tmpfs cannot have.
 
     Args:
         source: descriptor of the directory to read.
@@ -21,7 +24,7 @@ def copy_up(source: int, target: int) -> None:
     source = os.open(".", _DIRECTORY, dir_fd=source)
     target = os.open(".", _DIRECTORY, dir_fd=target)
     try:
-        _same_looks(os.fstat(source), target)
+        _same_looks(source, target)
         for name in os.listdir(source):  # noqa: PTH208 - of a descriptor
             _copy(name, source, target)
     finally:
@@ -43,6 +46,17 @@ def _copy(name: str, source: int, target: int) -> None:
         os.close(copied)
     elif stat.S_ISREG(found.st_mode):
         _copy_file(name, source, target)
+    else:
+        _copy_node(name, found, target)
+
+
+def _copy_node(name: str, found: os.stat_result, target: int) -> None:
+    try:
+        os.mknod(name, found.st_mode, found.st_rdev, dir_fd=target)
+    except PermissionError:
+        # A device, in a user namespace.
+        return
+    os.chown(name, found.st_uid, found.st_gid, dir_fd=target, follow_symlinks=False)
 
 
 def _copy_file(name: str, source: int, target: int) -> None:
@@ -51,14 +65,23 @@ def _copy_file(name: str, source: int, target: int) -> None:
     writing = os.open(name, flags, 0o600, dir_fd=target)
     try:
         while chunk := os.read(reading, _CHUNK):
-            os.write(writing, chunk)
-        _same_looks(os.fstat(reading), writing)
+            while chunk:
+                chunk = chunk[os.write(writing, chunk) :]
+        _same_looks(reading, writing)
     finally:
         os.close(reading)
         os.close(writing)
 
 
-def _same_looks(found: os.stat_result, descriptor: int) -> None:
-    os.fchown(descriptor, found.st_uid, found.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
-    os.utime(descriptor, ns=(found.st_atime_ns, found.st_mtime_ns))
+def _same_looks(original: int, copy: int) -> None:
+    found = os.fstat(original)
+    os.fchown(copy, found.st_uid, found.st_gid)
+    os.fchmod(copy, stat.S_IMODE(found.st_mode))
+    # After the owner, whose change would take a file's capabilities away.
+    for name in os.listxattr(original):
+        try:
+            os.setxattr(copy, name, os.getxattr(original, name))
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL):
+                raise
+    os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))

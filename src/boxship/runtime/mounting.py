@@ -10,7 +10,6 @@ import stat
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
-from boxship.runtime.copyup import copy_up
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
@@ -29,6 +28,14 @@ _PROC_HINT = (
     " whole, or in a container without masked paths"
 )
 _MAX_FSCONFIG = 255
+# Flags of a file system that fsconfig(2) has words for.
+_FLAG_WORDS = (
+    (abi.MS_SYNCHRONOUS, "sync"),
+    (abi.MS_DIRSYNC, "dirsync"),
+    (abi.MS_LAZYTIME, "lazytime"),
+    (abi.MS_MANDLOCK, "mand"),
+)
+_WORDLESS_FLAGS = abi.MS_I_VERSION | abi.MS_SILENT
 # What others let be covered of /proc (LXCFS shows a container's own limits there).
 _COVERABLE = frozenset(
     f"/proc/{name}"
@@ -37,12 +44,6 @@ _COVERABLE = frozenset(
         *("net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"),
     )
 )
-_ATTRIBUTE_TO_FLAG = (
-    (abi.MOUNT_ATTR_NOATIME, abi.MS_NOATIME),
-    (abi.MOUNT_ATTR_STRICTATIME, abi.MS_STRICTATIME),
-    (abi.MOUNT_ATTR_NODIRATIME, abi.MS_NODIRATIME),
-)
-_SIMPLE_FLAGS = abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV | abi.MS_NOEXEC
 _LOCKED_DOWN = abi.MOUNT_ATTR_NOSUID | abi.MOUNT_ATTR_NODEV | abi.MOUNT_ATTR_NOEXEC
 
 
@@ -169,37 +170,44 @@ class MountFilesystem(Step):
         self.copyable = copyable
 
     def describe(self) -> str:
-        data = ",".join(key if value is None else f"{key}={value}" for key, value in self._data)
-        return f"mount {self.kind} at {self.target} ({self.options.set:#x} {data})"
+        words = [word for flag, word in _FLAG_WORDS if self.options.flags & flag]
+        words += [key if value is None else f"{key}={value}" for key, value in self.options.data]
+        return f"mount {self.kind} at {self.target} ({self._attributes:#x} {','.join(words)})"
 
     @property
-    def _data(self) -> Parameters:
-        return self.options.data
+    def _attributes(self) -> int:
+        # There is nothing below yet that `rro` and its like could go for but the mount itself.
+        return self.options.set | self.options.set_below
 
     def execute(self, context: Context) -> None:
-        kernel, options = context.kernel, self.options
+        kernel = context.kernel
         data, target = self._place(context)
         try:
             check_place(context, target, self.target)
-            if any(len(value or "") > _MAX_FSCONFIG for _, value in data):
-                self._mount_at_once(kernel, target, data)
-                return
-            tree = self._tree(kernel, data)
+            tree = self._tree(context, data)
             if self.kind == "proc":
-                context.proc = kernel.file_identity(tree)[0]
+                context.procs.add(kernel.file_identity(tree)[0])
             try:
-                if options.copy_up:
-                    copy_up(target, tree)
-                kernel.move_mount(tree, target)
-                if options.propagation:
-                    kernel.mount_setattr(tree, propagation=options.propagation)
+                self._attach(context, tree, target)
             finally:
                 kernel.close(tree)
         finally:
             kernel.close(target)
 
+    def _attach(self, context: Context, tree: int, target: int) -> None:
+        kernel, options = context.kernel, self.options
+        if options.copy_up:
+            from boxship.runtime.copyup import copy_up  # noqa: PLC0415 - rare
+
+            copy_up(target, tree)
+            if self._attributes & abi.MOUNT_ATTR_RDONLY:
+                kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
+        attach(context, tree, target, self.target)
+        if options.propagation:
+            kernel.mount_setattr(tree, propagation=options.propagation)
+
     def _place(self, context: Context) -> "tuple[Parameters, int]":
-        kernel, data = context.kernel, self._data
+        kernel, data = context.kernel, self.options.data
         if self.kind in ("proc", "sysfs"):
             self._check_ordinary(context)
         try:
@@ -226,9 +234,21 @@ class MountFilesystem(Step):
                 hint="the image was made to do harm, or is damaged",
             )
 
-    def _tree(self, kernel: "Kernel", data: Parameters) -> int:
+    def _tree(self, context: Context, data: Parameters) -> int:
+        kernel, options, attributes = context.kernel, self.options, self._attributes
+        if options.copy_up:
+            attributes &= ~abi.MOUNT_ATTR_RDONLY
+        if options.flags & _WORDLESS_FLAGS or any(len(v or "") > _MAX_FSCONFIG for _, v in data):
+            from boxship.runtime.classic import mount_aside  # noqa: PLC0415 - rare
+
+            return mount_aside(context, self.kind, self.source, data, attributes, options.flags)
+        words = [word for flag, word in _FLAG_WORDS if options.flags & flag]
+        if attributes & abi.MOUNT_ATTR_RDONLY and self.source.startswith("/"):
+            # A disk that cannot be written to has to be told, not just the mount.
+            words.append("ro")
+        parameters = [*((word, None) for word in words), *data] if words else data
         try:
-            return make_filesystem(kernel, self.kind, self.source, data, self.options.set)
+            return make_filesystem(kernel, self.kind, self.source, parameters, attributes)
         except KernelError as error:
             host = _HOST_COPIES.get(self.kind)
             refused = error.errno in (errno.EPERM, errno.EBUSY)
@@ -237,27 +257,24 @@ class MountFilesystem(Step):
                     raise UnsupportedError(_PROC_COVERED, hint=_PROC_HINT) from error
                 raise
         tree = kernel.open_tree(abi.AT_FDCWD, host, abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
-        kernel.mount_setattr(tree, set_=self.options.set, propagation=abi.MS_SLAVE, recursive=True)
+        kernel.mount_setattr(tree, set_=attributes, propagation=abi.MS_SLAVE, recursive=True)
         return tree
-
-    def _mount_at_once(self, kernel: "Kernel", target: int, data: Parameters) -> None:
-        flags = self.options.set & _SIMPLE_FLAGS
-        for attribute, flag in _ATTRIBUTE_TO_FLAG:
-            if self.options.set & attribute == attribute:
-                flags |= flag
-        text = ",".join(key if value is None else f"{key}={value}" for key, value in data)
-        kernel.mount(self.source, f"/proc/self/fd/{target}", self.kind, flags, text)
 
 
 class AttachTree(Step):
-    """Attach a directory or file that the parent cloned."""
+    """Attach a directory or file that the parent cloned.
 
-    __slots__ = ("source", "target", "tree")
+    Attributes:
+        proc: it is the host's /proc, in which nothing may be covered either.
+    """
 
-    def __init__(self, tree: int, source: str, target: str) -> None:
+    __slots__ = ("proc", "source", "target", "tree")
+
+    def __init__(self, tree: int, source: str, target: str, *, proc: bool = False) -> None:
         self.tree = tree
         self.source = source
         self.target = target
+        self.proc = proc
 
     def describe(self) -> str:
         return f"attach tree {self.tree} ({self.source}) at {self.target}"
@@ -265,11 +282,37 @@ class AttachTree(Step):
     def execute(self, context: Context) -> None:
         kernel = context.kernel
         tree = context.trees[self.tree]
-        make = kernel.make_directory if stat.S_ISDIR(kernel.file_mode(tree)) else kernel.make_file
-        target = make(context.root, self.target)
-        check_place(context, target, self.target)
-        kernel.move_mount(tree, target)
-        kernel.close(target)
+        directory = stat.S_ISDIR(kernel.file_mode(tree))
+        target = self._place(context, directory=directory)
+        try:
+            check_place(context, target, self.target)
+            attach(context, tree, target, self.target)
+        except KernelError as error:
+            if directory or error.errno not in (errno.EINVAL, errno.ENOTDIR):
+                raise
+            raise self._mismatch(directory=False) from error
+        finally:
+            kernel.close(target)
+        if self.proc:
+            context.procs.add(kernel.file_identity(tree)[0])
+
+    def _place(self, context: Context, *, directory: bool) -> int:
+        kernel = context.kernel
+        if not directory:
+            return kernel.make_file(context.root, self.target)
+        try:
+            return kernel.make_directory(context.root, self.target)
+        except KernelError as error:
+            if error.errno != errno.ENOTDIR:
+                raise
+            raise self._mismatch(directory=True) from error
+
+    def _mismatch(self, *, directory: bool) -> InvalidArgumentError:
+        one, other = ("directory", "file") if directory else ("file", "directory")
+        return InvalidArgumentError(
+            f"cannot mount {self.source} at {self.target}: it is a {one}, and there is a {other}",
+            hint="mount a directory on a directory and a file on a file",
+        )
 
 
 class Mask(Step):
@@ -315,6 +358,11 @@ class MakeReadOnly(Step):
         kernel = context.kernel
         target = open_existing(context, self.path)
         if target < 0:
+            return
+        if kernel.file_identity(target) == kernel.file_identity(context.root):
+            # A copy over the root would be out of sight.
+            kernel.mount_setattr(context.root, set_=abi.MOUNT_ATTR_RDONLY)
+            kernel.close(target)
             return
         tree = kernel.open_tree(target, "", abi.OPEN_TREE_CLONE | abi.AT_RECURSIVE)
         kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
@@ -368,20 +416,40 @@ class MoveRoot(Step):
         kernel.change_directory("/")
 
 
+def attach(context: Context, tree: int, target: int, path: str) -> None:
+    """Attach a detached mount; one at `/` becomes the container's root.
+
+    Args:
+        context: of the process.
+        tree: descriptor of the mount.
+        target: descriptor of the place.
+        path: what the document calls the place.
+    """
+    kernel = context.kernel
+    kernel.move_mount(tree, target)
+    if _names_root(path):
+        context.root = kernel.open_tree(tree, "", 0)
+
+
+def _names_root(path: str) -> bool:
+    return all(name in ("", ".") for name in path.split("/"))
+
+
 def check_place(context: Context, target: int, path: str) -> None:
     """Refuse to mount where a link of the image led to and nothing may be mounted.
 
     Over the root itself a mount is out of sight but for `/..`, and what is masked or read-only by
-    its name is not there. Over a file of /proc it would deceive whoever trusts it (CVE-2019-16884).
+    its name is not there: it has to be asked for as `/`. Over a file of /proc it would deceive
+    whoever trusts it (CVE-2019-16884).
 
     Raises:
-        InvalidArgumentError: the place is the root, or in /proc.
+        InvalidArgumentError: the place is the root by another name, or in /proc.
     """
     kernel = context.kernel
     found = kernel.file_identity(target)
-    if found == kernel.file_identity(context.root):
+    if found == kernel.file_identity(context.root) and not _names_root(path):
         raise InvalidArgumentError(f"cannot mount at {path}: it is the container's root")
-    if found[0] == context.proc and path not in _COVERABLE:
+    if found[0] in context.procs and path not in _COVERABLE:
         raise InvalidArgumentError(f"cannot mount at {path}: it is inside /proc")
 
 

@@ -4,6 +4,7 @@ Pure but for looking at the layers' directories: nothing is changed, so a plan c
 (`--debug`) and compared (tests). `spawn` carries the parent's part out, `init` the child's.
 """
 
+import os
 import posixpath
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
@@ -115,6 +116,9 @@ class Plan:
         self.namespaces = Namespaces(linux.get("namespaces") or [])
         self.uid_map = rootfs.id_ranges(linux.get("uidMappings"))
         self.gid_map = rootfs.id_ranges(linux.get("gidMappings"))
+        if "user" in self.namespaces.new and not self.uid_map and not self.gid_map:
+            # Both are optional. Root without any id would be nobody, so it is who starts it.
+            self.uid_map, self.gid_map = ((0, os.geteuid(), 1),), ((0, os.getegid(), 1),)
         self.oom_score: int | None = (spec.get("process") or {}).get("oomScoreAdj")
         self.hooks: dict[str, list[dict[str, Any]]] = spec.get("hooks") or {}
         self.trees: list[Tree] = []
@@ -179,7 +183,8 @@ def make_plan(
     plan.enter = [MoveRoot() if request.no_pivot else EnterRoot()]
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     if propagation:
-        plan.enter.append(IsolateMounts(root_propagation(propagation)))
+        # The root's only: other mounts have what their own entries ask for.
+        plan.enter.append(IsolateMounts(root_propagation(propagation) & ~abi.MS_REC))
     return plan
 
 
@@ -193,7 +198,8 @@ def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
         msg = "this kernel has no user namespaces"
         raise UnsupportedError(msg, hint="run the container with --userns=host")
     if "user" in spaces.new and not (plan.uid_map and plan.gid_map):
-        raise InvalidArgumentError("a new user namespace needs uidMappings and gidMappings")
+        msg = "linux has uidMappings or gidMappings, but not both"
+        raise InvalidArgumentError(msg, hint="give both, or neither to map the caller alone")
     if (spec.get("hostname") or spec.get("domainname")) and not spaces.has("uts"):
         raise InvalidArgumentError("hostname is set, but the container has no uts namespace")
 
@@ -210,6 +216,9 @@ def _plan_root(plan: Plan, request: "SpawnRequest", features: "Features") -> Non
         raise UnsupportedError(msg, hint="run the container with --userns=host")
     word = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     kind = root_propagation(word) & ~abi.MS_REC if word else 0
+    if kind == abi.MS_SHARED:
+        # A copy would stay in its source's peer group, and pass mounts on to the host.
+        kind = abi.MS_PRIVATE
     made = rootfs.plan_root(request.rootfs, directory, mapped=separate, propagation=kind)
     plan.trees += made.trees
     if "user" not in plan.namespaces.new:

@@ -3,7 +3,7 @@
 import os
 import posixpath
 
-from boxship.errors import InvalidArgumentError
+from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.runtime.cgroupfs import MountCgroups
 from boxship.runtime.mounting import AttachRoot, AttachTree, MountFilesystem, MountOverlay
 from boxship.runtime.options import MountOptions, parse
@@ -180,7 +180,8 @@ def plan_mounts(
         separate: OCI names of the namespaces in which the container is not with the host.
 
     Raises:
-        InvalidArgumentError: an entry has no destination.
+        InvalidArgumentError: an entry contradicts itself or lacks what it needs.
+        UnsupportedError: an entry asks for what cannot be done.
     """
     plan = MountPlan()
     for entry in entries:
@@ -189,28 +190,92 @@ def plan_mounts(
             raise InvalidArgumentError("a mount has no destination")
         target = posixpath.join("/", target)
         kind, options = entry.get("type") or "", parse(entry.get("options") or ())
-        if options.bind or kind == "bind":
+        if options.remount:
+            from boxship.runtime.remount import Remount  # noqa: PLC0415 - rare
+
+            plan.steps.append(Remount(target, options))
+        elif options.bind or kind == "bind":
             plan.binds_dev = plan.binds_dev or target.rstrip("/") == "/dev"
-            tree = _bind(entry, options, bundle)
-            plan.steps.append(AttachTree(first + len(plan.trees), tree.source, target))
-            plan.trees.append(tree)
-        elif kind == "cgroup" or (kind == "cgroup2" and cgroups):
-            if cgroups:
-                plan.steps.append(
-                    MountCgroups(target, cgroups, options.set, namespaced="cgroup" in separate)
-                )
+            _plan_bind(plan, entry, options, bundle, target, first)
         else:
-            source = entry.get("source") or kind
-            copyable = _NAMESPACES.get(kind) not in separate
-            plan.steps.append(MountFilesystem(kind, source, target, options, copyable=copyable))
+            _check_filesystem(entry, target, options)
+            plan.steps += _filesystem(entry, options, target, cgroups, separate)
     return plan
 
 
-def _bind(entry: "dict[str, Any]", options: MountOptions, bundle: str) -> Tree:
+def _plan_bind(
+    plan: MountPlan,
+    entry: "dict[str, Any]",
+    options: MountOptions,
+    bundle: str,
+    target: str,
+    first: int,
+) -> None:
+    if not entry.get("source"):
+        raise InvalidArgumentError(f"the bind mount at {target} has no source")
+    source = posixpath.join(bundle, entry["source"])
+    attach = AttachTree
+    if options.source_link or options.target_link or options.copy_link:
+        from boxship.runtime import links  # noqa: PLC0415 - rare
+
+        text = links.link_text(source) if options.copy_link else ""
+        if text:
+            plan.steps.append(links.CopyLink(target, text))
+            return
+        attach = links.AttachOverLink if options.target_link else AttachTree
+    tree = _bind(entry, options, source, target)
+    proc = posixpath.normpath(source) == "/proc"
+    plan.steps.append(attach(first + len(plan.trees), source, target, proc=proc))
+    plan.trees.append(tree)
+
+
+def _bind(entry: "dict[str, Any]", options: MountOptions, source: str, target: str) -> Tree:
     uid_map, gid_map = id_ranges(entry.get("uidMappings")), id_ranges(entry.get("gidMappings"))
-    options.idmap = options.idmap or bool(uid_map or gid_map)
-    source = posixpath.join(bundle, entry.get("source") or "")
-    return Tree(source, options, strict=bool(uid_map), uid_map=uid_map, gid_map=gid_map)
+    if bool(uid_map) != bool(gid_map):
+        given, missing = ("uidMappings", "gidMappings")[:: 1 if uid_map else -1]
+        msg = f"the mount at {target} has {given} but no {missing}"
+        raise InvalidArgumentError(msg, hint="give both, or neither")
+    options.idmap = options.idmap or bool(uid_map)
+    strict = options.idmap_needed or bool(uid_map)
+    return Tree(source, options, strict=strict, uid_map=uid_map, gid_map=gid_map)
+
+
+def _check_filesystem(entry: "dict[str, Any]", target: str, options: MountOptions) -> None:
+    """Refuse what only a bind mount, or only a tmpfs, can have."""
+    kind = entry.get("type") or ""
+    if kind in ("", "none"):
+        msg = f"the mount at {target} has no type"
+        raise InvalidArgumentError(msg, hint="give a type, or the option bind or rbind")
+    if options.idmap or entry.get("uidMappings") or entry.get("gidMappings"):
+        msg = f"cannot map the ids of the {kind} mount at {target}: only bind mounts can be"
+        raise UnsupportedError(msg, hint="leave idmap and the mappings out")
+    if options.source_link or options.target_link or options.copy_link:
+        msg = f"the {kind} mount at {target} cannot be about a symbolic link"
+        raise InvalidArgumentError(msg, hint="src-, dest-nofollow and copy-symlink need bind")
+    if options.copy_up and kind != "tmpfs":
+        msg = f"cannot copy what the {kind} mount at {target} hides into it"
+        raise InvalidArgumentError(msg, hint="tmpcopyup is for mounts of type tmpfs")
+    if options.copy_up and not target.strip("/"):
+        msg = "cannot copy the root into a tmpfs over itself"
+        raise InvalidArgumentError(msg, hint="leave tmpcopyup out, or mount it elsewhere")
+
+
+def _filesystem(
+    entry: "dict[str, Any]",
+    options: MountOptions,
+    target: str,
+    cgroups: "tuple[CgroupMount, ...]",
+    separate: "frozenset[str]",
+) -> "list[Step]":
+    kind = entry["type"]
+    if kind == "cgroup" or (kind == "cgroup2" and cgroups):
+        if not cgroups:
+            return []
+        attributes = options.set | options.set_below
+        return [MountCgroups(target, cgroups, attributes, namespaced="cgroup" in separate)]
+    source = entry.get("source") or kind
+    copyable = _NAMESPACES.get(kind) not in separate
+    return [MountFilesystem(kind, source, target, options, copyable=copyable)]
 
 
 def id_ranges(mappings: "list[dict[str, int]] | None") -> "tuple[tuple[int, int, int], ...]":

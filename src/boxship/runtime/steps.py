@@ -17,7 +17,7 @@ class Context:
         trees: descriptors of the mounts that the parent prepared, in the plan's order.
         stage: directory in which the root is built, -1 before.
         root: the container's root directory, -1 before it is mounted.
-        proc: device number of the container's /proc, -1 before it is mounted.
+        procs: device numbers of the mounts of proc that the container sees.
         terminal: the program's end of its pseudo terminal, -1 without one.
         master: the other end, -1 without one.
         environment: environment of the program.
@@ -35,7 +35,7 @@ class Context:
         "kernel",
         "leader",
         "master",
-        "proc",
+        "procs",
         "program",
         "root",
         "shield",
@@ -49,7 +49,7 @@ class Context:
         self.trees: tuple[int, ...] = ()
         self.stage = -1
         self.root = -1
-        self.proc = -1
+        self.procs: set[int] = set()
         self.terminal = -1
         self.master = -1
         self.environment = environment

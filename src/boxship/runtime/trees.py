@@ -72,6 +72,8 @@ def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
     """
     options = tree.options
     flags = abi.OPEN_TREE_CLONE | (abi.AT_RECURSIVE if options.recursive else 0)
+    if options.source_link:
+        flags |= abi.AT_SYMLINK_NOFOLLOW
     try:
         copy = kernel.open_tree(abi.AT_FDCWD, tree.source, flags)
     except KernelError as error:
@@ -118,7 +120,8 @@ def _map_ids(kernel: "Kernel", tree: Tree, copy: int, userns: int) -> None:
     elif userns < 0:
         if tree.strict:
             raise InvalidArgumentError(
-                f"cannot map ids of {tree.source}: the container has no user namespace"
+                f"cannot map ids of {tree.source}: the container has no user namespace",
+                hint="give the mount uidMappings and gidMappings, or leave idmap out",
             )
         return
     try:

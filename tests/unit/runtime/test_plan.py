@@ -199,7 +199,7 @@ def test_a_new_pid_namespace_below_a_joined_user_namespace_needs_two_clones():
         (lambda s: s["linux"].update(namespaces=[]), "needs a new mount namespace"),
         (lambda s: s["linux"]["namespaces"].append({"type": "mount"}), "repeated namespace"),
         (lambda s: s["linux"]["namespaces"].append({"type": "blue"}), "namespace type 'blue'"),
-        (lambda s: s["linux"]["namespaces"].append({"type": "user"}), "uidMappings"),
+        (lambda s: s.update(linux=user_namespace()["linux"] | {"gidMappings": []}), "not both"),
         (lambda s: s["mounts"].append({"type": "tmpfs"}), "no destination"),
         (lambda s: s["linux"].update(devices=[{"path": "/dev/x", "type": "z"}]), "/dev/x"),
         (lambda s: s["linux"].update(rootfsPropagation="odd"), "rootfsPropagation"),

@@ -76,8 +76,9 @@ def test_long_data_goes_through_the_old_call(context):
     options = parse([f"lowerdir={lower}", "noatime", "ro"])
     MountFilesystem("overlay", "overlay", "/o", options).execute(context)
     flags = abi.MS_RDONLY | abi.MS_NOATIME
-    mount = f"mount('overlay', '/proc/self/fd/100', 'overlay', {flags}, 'lowerdir={lower}')"
+    mount = f"mount('overlay', 'aside', 'overlay', {flags}, 'lowerdir={lower}')"
     assert mount in context.kernel.calls
+    assert context.kernel.calls[-3] == "move_mount(101, 100)"
 
 
 def test_descriptors_are_closed_when_a_mount_fails(context):
@@ -105,7 +106,7 @@ def test_nothing_is_mounted_over_the_root_itself(context):
 def test_nothing_is_mounted_inside_proc_but_what_is_known(context):
     context.kernel.modes[7] = stat.S_IFREG
     context.kernel.identities = {100: (9, 1), 101: (9, 2)}
-    context.proc = 9
+    context.procs = {9}
     AttachTree(0, "/lxcfs/meminfo", "/proc/meminfo").execute(context)
     with pytest.raises(InvalidArgumentError, match="inside /proc"):
         AttachTree(0, "/source", "/proc/self/attr").execute(context)

@@ -191,7 +191,9 @@ class ContainerRunner:
         if self._settings.userns and not host:
             base = self._take_range(undo)
         files = tuple(
-            Mount("bind", str(bundle / name), f"/etc/{name}", ("rbind", "rprivate", "idmap"))
+            Mount(
+                "bind", str(bundle / name), f"/etc/{name}", ("rbind", "rprivate", "x-boxship.idmap")
+            )
             for name in _HOST_FILES
         )
         namespaces = {"network": "host"} if host else {}
@@ -260,7 +262,7 @@ def _mapped(mount: Mount) -> Mount:
     """Binds with ids translated into the container's user namespace."""
     if mount.type != "bind":
         return mount
-    return msgspec.structs.replace(mount, options=(*mount.options, "rprivate", "idmap"))
+    return msgspec.structs.replace(mount, options=(*mount.options, "rprivate", "x-boxship.idmap"))
 
 
 def _in_dockers_words(failure: StartFailedError) -> InvalidArgumentError | InternalError:

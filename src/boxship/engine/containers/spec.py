@@ -77,7 +77,7 @@ def _sysctls(sysctls: dict[str, str]) -> dict[str, str]:
 
 
 def _file(target: str, source: str) -> Mount:
-    return Mount("bind", source, target, ("rbind", "rprivate", "idmap"))
+    return Mount("bind", source, target, ("rbind", "rprivate", "x-boxship.idmap"))
 
 
 def _mount(point: MountPoint) -> Mount:
@@ -87,5 +87,5 @@ def _mount(point: MountPoint) -> Mount:
         return Mount("tmpfs", "tmpfs", point.target, options)
     # The mounts below a read-only one are read-only too, as with Docker since version 25.
     access = ("ro", "rro") if point.read_only else ("rw",)
-    options = ("rbind", point.propagation or "rprivate", *access, "idmap")
+    options = ("rbind", point.propagation or "rprivate", *access, "x-boxship.idmap")
     return Mount("bind", point.source, point.target, options)
