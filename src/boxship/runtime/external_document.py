@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PLAIN = "oci"
 """Directory in our bundle: the bundle that an external runtime gets."""
 
-_OURS = frozenset(("idmap", "ridmap"))
+_OURS = frozenset(("idmap", "ridmap", "x-boxship.idmap"))
 _PREFIXES = (
     "runc create failed: ",
     "exec failed: ",
