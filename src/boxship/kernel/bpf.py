@@ -53,10 +53,11 @@ _syscall = declare("syscall", ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctyp
 
 
 def device_program(rules: Sequence[_Rule]) -> bytes:
-    """Assemble a filter from rules `(allow, type, major, minor, access)`; the last match wins.
+    """Assemble a filter from rules `(allow, type, major, minor, access)`.
 
-    Type is `a`, `b` or `c`; -1 stands for any number; access holds letters of `rwm`. What no rule
-    matches is denied.
+    The last rule that matches decides about each kind of access: to open a device for reading and
+    writing, both have to be allowed, by one rule or by two. Type is `a`, `b` or `c`; -1 stands for
+    any number; access holds letters of `rwm`. What no rule matches is denied.
     """
     code: list[_Instruction] = [
         (_LOAD_WORD, _TYPE, _CONTEXT, 0, 0),
@@ -67,16 +68,12 @@ def device_program(rules: Sequence[_Rule]) -> bytes:
         (_SHIFT_RIGHT, _WANTED, 0, 0, 16),
     ]
     for rule in reversed(rules):
-        tests = _tests(rule)
-        verdict = [
-            (_MOVE_IMMEDIATE, _RESULT, 0, 0, int(rule[0])),
-            (_EXIT, 0, 0, 0, 0),
-        ]
-        code += _jump_past(tests, len(verdict)) + verdict
-        if not tests:
+        matches, verdict = _matches(rule), _verdict(rule)
+        code += _jump_past(matches, len(verdict)) + verdict
+        if not matches and set(rule[4]) == set(_ACCESS):
             # The verifier refuses instructions that nothing can reach.
             return _encode(code)
-    return _encode([*code, (_MOVE_IMMEDIATE, _RESULT, 0, 0, 0), (_EXIT, 0, 0, 0, 0)])
+    return _encode([*code, *_answer(0)])
 
 
 def load_device_program(program: bytes) -> int:
@@ -161,26 +158,39 @@ def open_program(identifier: int) -> int:
     return _bpf(_PROG_GET_FD_BY_ID, struct.pack("=III", identifier, 0, 0), "BPF_PROG_GET_FD_BY_ID")
 
 
-def _tests(rule: _Rule) -> list[_Instruction]:
-    """Instructions that leave the rule when it does not match; jumps are filled in later."""
-    allow, kind, major, minor, letters = rule
-    access = sum(_ACCESS[letter] for letter in set(letters))
+def _matches(rule: _Rule) -> list[_Instruction]:
+    """Instructions that leave a rule for other devices; jumps are filled in later."""
+    _, kind, major, minor, _ = rule
     code: list[_Instruction] = []
     if kind != "a":
         code.append((_JUMP_NOT_EQUAL, _TYPE, 0, 0, _TYPES[kind]))
-    if access != _ALL_ACCESS:
-        # An allowance has to cover all that is wanted; a denial any part of it.
-        mask = _ALL_ACCESS & ~access if allow else access
-        code += [
-            (_MOVE, _SCRATCH, _WANTED, 0, 0),
-            (_AND, _SCRATCH, 0, 0, mask),
-            (_JUMP_NOT_EQUAL if allow else _JUMP_EQUAL, _SCRATCH, 0, 0, 0),
-        ]
     if major != _ANY:
         code.append((_JUMP_NOT_EQUAL, _MAJOR, 0, 0, major))
     if minor != _ANY:
         code.append((_JUMP_NOT_EQUAL, _MINOR, 0, 0, minor))
     return code
+
+
+def _verdict(rule: _Rule) -> list[_Instruction]:
+    """What a matching rule says: an answer, or what is still wanted for the rules before it."""
+    allow, letters = rule[0], set(rule[4])
+    access = sum(_ACCESS[letter] for letter in letters)
+    answer = _answer(int(allow))
+    if access == _ALL_ACCESS:
+        return answer
+    if allow:
+        left = (_AND, _WANTED, 0, 0, _ALL_ACCESS & ~access)
+        return [left, (_JUMP_NOT_EQUAL, _WANTED, 0, len(answer), 0), *answer]
+    return [
+        (_MOVE, _SCRATCH, _WANTED, 0, 0),
+        (_AND, _SCRATCH, 0, 0, access),
+        (_JUMP_EQUAL, _SCRATCH, 0, len(answer), 0),
+        *answer,
+    ]
+
+
+def _answer(value: int) -> list[_Instruction]:
+    return [(_MOVE_IMMEDIATE, _RESULT, 0, 0, value), (_EXIT, 0, 0, 0, 0)]
 
 
 def _jump_past(tests: list[_Instruction], verdict: int) -> list[_Instruction]:

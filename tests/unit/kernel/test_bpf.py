@@ -76,3 +76,19 @@ def test_a_rule_for_everything_ends_the_program() -> None:
     program = device_program([(True, "c", 1, 3, "r"), (True, "a", -1, -1, "rwm")])
     assert _run(program, _BLOCK, _WRITE, 200, 1) == _ALLOW
     assert len(program) // 8 == 8
+
+
+def test_two_rules_together_allow_what_neither_does() -> None:
+    program = device_program([(True, "c", 1, 11, "r"), (True, "c", 1, 11, "w")])
+    assert _run(program, _CHAR, _READ | _WRITE, 1, 11) == 1
+    assert _run(program, _CHAR, _READ | _MKNOD, 1, 11) == 0
+
+
+def test_an_allowance_of_part_after_a_denial() -> None:
+    program = device_program(
+        [(True, "a", -1, -1, "rwm"), (False, "c", 1, -1, "rwm"), (True, "c", 1, 11, "r")]
+    )
+    assert _run(program, _CHAR, _READ, 1, 11) == 1
+    assert _run(program, _CHAR, _READ | _WRITE, 1, 11) == 0
+    assert _run(program, _CHAR, _READ, 1, 12) == 0
+    assert _run(program, _BLOCK, _READ | _WRITE, 1, 11) == 1

@@ -7,6 +7,7 @@ import os
 import re
 from typing import NamedTuple
 
+from boxship.engine.containers.limits import discarded, unified_host
 from boxship.engine.containers.runtimes import is_external
 from boxship.engine.containers.signals import signal_number
 from boxship.engine.logs.options import check_log
@@ -64,7 +65,8 @@ def check(config: ContainerConfig, host: HostConfig, settings: EngineSettings) -
         raise InvalidArgumentError(
             f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
         )
-    return _check_resources(host.resources, os.cpu_count() or 1)
+    warnings = _check_resources(host.resources, os.cpu_count() or 1)
+    return warnings + discarded(host.resources, unified=unified_host())
 
 
 def security_options(options: tuple[str, ...]) -> SecurityOptions:

@@ -17,14 +17,36 @@ _THROTTLES = {
 }
 
 
-def linux_resources(limits: Resources) -> dict[str, Any]:
+def unified_host() -> bool:
+    """Whether this host has control groups of version 2."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def discarded(limits: Resources, *, unified: bool) -> list[str]:
+    """What Docker says of limits that it leaves out where version 2 has none of the kind."""
+    warnings = []
+    if unified and (limits.memory_swappiness or 0) > 0:
+        warnings.append(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not "
+            "mounted. Memory swappiness discarded."
+        )
+    if unified and limits.oom_kill_disable:
+        warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+    return warnings
+
+
+def linux_resources(limits: Resources, *, unified: bool) -> dict[str, Any]:
     """The document; parts without a limit are left out.
+
+    Args:
+        limits: of the container.
+        unified: the host has version 2, where the runtime refuses what there is no file for.
 
     Raises:
         InvalidArgumentError: a throttled device does not exist.
     """
     parts = {
-        "memory": _memory(limits),
+        "memory": _memory(limits, unified=unified),
         "cpu": _cpu(limits),
         "blockIO": _block_io(limits),
         "pids": {"limit": limits.pids_limit} if limits.pids_limit > 0 else {},
@@ -32,7 +54,7 @@ def linux_resources(limits: Resources) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def _memory(limits: Resources) -> dict[str, Any]:
+def _memory(limits: Resources, *, unified: bool) -> dict[str, Any]:
     memory: dict[str, Any] = {}
     if limits.memory:
         memory["limit"] = limits.memory
@@ -40,6 +62,8 @@ def _memory(limits: Resources) -> dict[str, Any]:
         memory["swap"] = limits.memory_swap or limits.memory * 2
     if limits.memory_reservation:
         memory["reservation"] = limits.memory_reservation
+    if unified:
+        return memory
     if limits.memory_swappiness is not None and limits.memory_swappiness >= 0:
         memory["swappiness"] = limits.memory_swappiness
     if limits.oom_kill_disable:

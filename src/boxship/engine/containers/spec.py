@@ -4,7 +4,7 @@ from typing import Any
 
 from boxship.engine.containers import merge
 from boxship.engine.containers.check import security_options
-from boxship.engine.containers.limits import linux_resources
+from boxship.engine.containers.limits import linux_resources, unified_host
 from boxship.engine.containers.network import INTERFACE_SYSCTLS
 from boxship.engine.context import Context
 from boxship.engine.sandboxes.files import files_of
@@ -45,7 +45,7 @@ def container_spec(
             privileged=host.privileged,
             no_new_privileges=security.no_new_privileges,
             read_only=host.read_only_root,
-            resources=linux_resources(host.resources),
+            resources=linux_resources(host.resources, unified=unified_host()),
             rlimits=host.ulimits,
             devices=host.devices,
             device_rules=host.device_cgroup_rules,

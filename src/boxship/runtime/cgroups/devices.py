@@ -1,6 +1,6 @@
 """Which devices a container may open: the OCI rule list, for either cgroup version."""
 
-from boxship.errors import InvalidArgumentError
+from boxship.errors import InvalidArgumentError, UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 ANY = -1
+_ALL = frozenset("rwm")
 
 # (allow, type, major, minor, access): type `a`, `b` or `c`; -1 for any number; access any of `r`,
 # `w`, `m` (mknod). Later rules win.
@@ -31,11 +32,14 @@ DEFAULTS: tuple[DeviceRule, ...] = (
 
 def is_everything(rule: DeviceRule) -> bool:
     """Whether the rule resets the whole list."""
-    return rule[1:4] == ("a", ANY, ANY)
+    return rule[1:4] == ("a", ANY, ANY) and set(rule[4]) == _ALL
 
 
 def device_rules(entries: "list[Mapping[str, Any]]") -> list[DeviceRule]:
     """The effective rules of an OCI `resources.devices` list, without what is overridden.
+
+    They begin with a rule for everything: a list without one denies what it does not name, on both
+    versions, whatever the group above allows.
 
     Raises:
         InvalidArgumentError: an entry has an unknown type or access letter.
@@ -45,10 +49,66 @@ def device_rules(entries: "list[Mapping[str, Any]]") -> list[DeviceRule]:
         if is_everything(rules[index]):
             rules = rules[index:]
             break
-    if rules and is_everything(rules[0]) and rules[0][0] and len(rules) == 1:
+    else:
+        rules.insert(0, (False, "a", ANY, ANY, "rwm"))
+    if rules[0][0]:
+        # Everything is allowed but what the list denies by name: it means what it says.
         return rules
     given = set(rules)
     return rules + [rule for rule in DEFAULTS if rule not in given]
+
+
+def exceptions(rules: list[DeviceRule], group: str) -> list[DeviceRule]:
+    """The rules for version 1, whose list is a behaviour for everything and exceptions from it.
+
+    There a rule takes back another one with the very same type and numbers only; any other is
+    passed over in silence (security/device_cgroup.c in the kernel).
+
+    Args:
+        rules: from `device_rules`.
+        group: for the error.
+
+    Raises:
+        UnsupportedError: a rule takes back a part of a wider one.
+    """
+    first, *others = rules
+    held: dict[tuple[str, int, int], str] = {}
+    for rule in others:
+        allow, kind, major, minor, access = rule
+        for each in ("b", "c") if kind == "a" else (kind,):
+            place = (each, major, minor)
+            if allow != first[0]:
+                held[place] = _letters(held.get(place, "") + access)
+                continue
+            for other in [key for key in held if _overlap(key, place)]:
+                if not _covers(place, other) and set(held[other]) & set(access):
+                    raise _hole(rule, group)
+                held[other] = "".join(letter for letter in held[other] if letter not in access)
+    return [first, *((not first[0], *key, access) for key, access in held.items() if access)]
+
+
+def _letters(access: str) -> str:
+    return "".join(letter for letter in "rwm" if letter in access)
+
+
+def _overlap(one: tuple[str, int, int], other: tuple[str, int, int]) -> bool:
+    pairs = zip(one[1:], other[1:], strict=True)
+    return one[0] == other[0] and all(a == b or ANY in (a, b) for a, b in pairs)
+
+
+def _covers(wide: tuple[str, int, int], narrow: tuple[str, int, int]) -> bool:
+    return all(a in (b, ANY) for a, b in zip(wide[1:], narrow[1:], strict=True))
+
+
+def _hole(rule: DeviceRule, group: str) -> UnsupportedError:
+    allow, kind, major, minor, access = rule
+    numbers = ":".join("*" if number == ANY else str(number) for number in (major, minor))
+    verb = "allow" if allow else "deny"
+    return UnsupportedError(
+        f"cannot {verb} devices {kind} {numbers} {access} to cgroup {group}: version 1 cannot take "
+        "back a part of a wider rule",
+        hint="name the devices in place of the wider rule",
+    )
 
 
 def _rule(entry: "Mapping[str, Any]") -> DeviceRule:

@@ -14,6 +14,10 @@ from boxship.errors import (
     UnsupportedError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _CHUNK = 65536
 _REFUSED = (errno.EINVAL, errno.ERANGE, errno.ENODEV, errno.ENXIO)
 
@@ -92,6 +96,33 @@ def flat_keyed(text: str) -> dict[str, int]:
 def whole(text: str) -> int:
     """A number, or 0 for `max`, an empty file and what is not one."""
     return int(text) if text.isdigit() else 0
+
+
+def amount(value: int) -> str:
+    """A limit as control files have it: OCI writes -1 for none; 0 is a limit."""
+    return "max" if value < 0 else str(value)
+
+
+def rdma_line(device: str, limits: "Mapping[str, int]") -> str:
+    """A line of `rdma.max`; what is not named keeps its limit.
+
+    Raises:
+        InvalidArgumentError: nothing is limited.
+    """
+    names = (("hcaHandles", "hca_handle"), ("hcaObjects", "hca_object"))
+    given = [f"{key}={limits[name]}" for name, key in names if limits.get(name) is not None]
+    if not given:
+        msg = f"linux.resources.rdma[{device!r}] needs hcaHandles or hcaObjects"
+        raise InvalidArgumentError(msg)
+    return " ".join((device, *given))
+
+
+def below_usage(group: str, limit: int, usage: str) -> InvalidArgumentError:
+    """The error for a memory limit that is lower than what the group uses, and cannot free."""
+    return InvalidArgumentError(
+        f"cannot limit the memory of cgroup {group} to {limit}: it uses {usage}",
+        hint="give a higher limit, or stop some of its processes",
+    )
 
 
 def refused(failure: OSError, group: str, value: str) -> BoxshipError:

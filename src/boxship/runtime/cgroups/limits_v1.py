@@ -2,9 +2,9 @@
 
 import errno
 
-from boxship.errors import UnsupportedError
+from boxship.errors import BoxshipError, UnsupportedError
 from boxship.runtime.cgroups import files
-from boxship.runtime.cgroups.devices import DeviceRule, device_rules, is_everything
+from boxship.runtime.cgroups.devices import DeviceRule, device_rules, exceptions, is_everything
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,16 @@ _THROTTLES = (
 )
 _MEMORY_OTHERS = (
     ("reservation", "memory.soft_limit_in_bytes"),
-    ("kernelTCP", "memory.kmem.tcp.limit_in_bytes"),
     ("swappiness", "memory.swappiness"),
 )
-_CPU_OTHERS = (
-    ("shares", "cpu.shares"),
-    ("burst", "cpu.cfs_burst_us"),
-    ("idle", "cpu.idle"),
-)
+_WEIGHTS = (("weight", "weight"), ("leafWeight", "leaf_weight"))
+_KERNEL = "memory.kmem.limit_in_bytes"
+_PAGE = 65536  # the largest of any architecture: limits are rounded to pages
+_LIMIT = "memory.limit_in_bytes"
+_WITH_SWAP = "memory.memsw.limit_in_bytes"
+_NO_SWAP = "the kernel does not account for swap: memory is limited without swap"
+# Where containers without a path of their own are; the groups up to it are this program's.
+_OWN = "/boxship/"
 
 
 class _Group:
@@ -56,7 +58,8 @@ class _Group:
         except UnsupportedError:
             if controller not in self.directories:
                 raise
-            self.warnings.append(warning)
+            if warning:
+                self.warnings.append(warning)
 
 
 def apply_limits(
@@ -75,7 +78,7 @@ def _devices(group: _Group, entries: "list[Mapping[str, Any]]") -> None:
     directory = group.directories.get("devices")
     if directory is None:
         raise files.missing("devices", "devices.allow", group.path)
-    rules = device_rules(entries)
+    rules = exceptions(device_rules(entries), group.path)
     start = 0
     for end in range(1, len(rules) + 1):
         if end < len(rules) and rules[end][0] == rules[start][0]:
@@ -97,86 +100,144 @@ def _device_line(rule: DeviceRule) -> str:
 
 def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
     limit, swap = memory.get("limit"), memory.get("swap")
-    if limit is not None:
+    if limit == -1 and not swap:
+        # What bounds memory with swap would bound memory.
+        swap = -1
+    if limit:
         _memory_limit(group, limit, swap)
-    if swap is not None:
-        group.set_if_offered(
-            "memory",
-            "memory.memsw.limit_in_bytes",
-            str(swap),
-            "the kernel does not account for swap: memory is limited without swap",
-        )
+    if swap:
+        group.set_if_offered("memory", _WITH_SWAP, str(swap), "" if swap == -1 else _NO_SWAP)
     for key, name in _MEMORY_OTHERS:
         if memory.get(key) is not None:
             group.set("memory", name, str(memory[key]))
-    if memory.get("disableOOMKiller"):
-        group.set("memory", "memory.oom_control", "1")
-    if memory.get("kernel"):
-        group.warnings.append("a limit of kernel memory has no effect since kernel 5.4: discarded")
+    if memory.get("disableOOMKiller") is not None:
+        group.set("memory", "memory.oom_control", str(int(memory["disableOOMKiller"])))
+    _kernel_memory(group, memory)
+    _hierarchy(group, memory.get("useHierarchy"))
+
+
+def _kernel_memory(group: _Group, memory: "Mapping[str, Any]") -> None:
+    limit = memory.get("kernel") or 0
+    if limit:
+        group.set("memory", _KERNEL, str(limit))
+        # Kernels from 5.16 on take any value, and do nothing.
+        found = files.whole(files.read_or(group.directories["memory"], _KERNEL, ""))
+        if limit > 0 and found - found % _PAGE != limit - limit % _PAGE:
+            group.warnings.append("this kernel does not limit kernel memory: discarded")
+    if memory.get("kernelTCP"):
+        group.set("memory", "memory.kmem.tcp.limit_in_bytes", str(memory["kernelTCP"]))
+
+
+def _hierarchy(group: _Group, wanted: bool | None) -> None:
+    """Since kernel 5.11 every group counts what is below it; the file is gone or refuses 0."""
+    directory = group.directories.get("memory")
+    if wanted is None or (
+        directory and files.read_or(directory, "memory.use_hierarchy", "1") == str(int(wanted))
+    ):
+        return
+    group.set("memory", "memory.use_hierarchy", str(int(wanted)))
 
 
 def _memory_limit(group: _Group, limit: int, swap: int | None) -> None:
     """Set the limit; the kernel keeps limit <= limit with swap at every moment."""
     directory = group.directories.get("memory")
     if directory is None:
-        raise files.missing("memory", "memory.limit_in_bytes", group.path)
+        raise files.missing("memory", _LIMIT, group.path)
     try:
-        files.write(directory, "memory.limit_in_bytes", str(limit))
+        files.write(directory, _LIMIT, str(limit))
     except OSError as failure:
-        if failure.errno != errno.EINVAL or swap is None:
-            raise files.refused(failure, group.path, str(limit)) from failure
+        if failure.errno != errno.EINVAL or not swap:
+            raise _too_low(failure, directory, group, limit) from failure
         # Raising both on a group in use: the bound with swap has to move out of the way first.
-        group.set("memory", "memory.memsw.limit_in_bytes", str(swap))
-        group.set("memory", "memory.limit_in_bytes", str(limit))
+        group.set("memory", _WITH_SWAP, str(swap))
+        group.set("memory", _LIMIT, str(limit))
+
+
+def _too_low(failure: OSError, directory: str, group: _Group, limit: int) -> BoxshipError:
+    if failure.errno != errno.EBUSY:
+        return files.refused(failure, group.path, str(limit))
+    usage = files.read_or(directory, "memory.usage_in_bytes", "?")
+    return files.below_usage(group.path, limit, usage)
 
 
 def _cpu(group: _Group, cpu: "Mapping[str, Any]") -> None:
-    _bandwidth(group, cpu.get("period"), cpu.get("quota"))
-    for key, name in _CPU_OTHERS:
-        if cpu.get(key) is not None:
-            group.set("cpu", name, str(cpu[key]))
-    if cpu.get("realtimePeriod"):
-        group.set("cpu", "cpu.rt_period_us", str(cpu["realtimePeriod"]))
-    if cpu.get("realtimeRuntime"):
-        group.set("cpu", "cpu.rt_runtime_us", str(cpu["realtimeRuntime"]))
+    burst = cpu.get("burst")
+    if burst is not None and cpu.get("quota"):
+        # The kernel refuses a quota below the burst that is still there.
+        group.set_if_offered("cpu", "cpu.cfs_burst_us", "0", "")
+    _pair(group, "cpu.cfs_period_us", cpu.get("period"), "cpu.cfs_quota_us", cpu.get("quota"))
+    if burst is not None:
+        group.set("cpu", "cpu.cfs_burst_us", str(burst))
+    _weight_or_idle(group, cpu)
+    period, runtime = cpu.get("realtimePeriod"), cpu.get("realtimeRuntime")
+    if period or runtime:
+        _real_time(group, period, runtime)
     if cpu.get("cpus"):
         group.set("cpuset", "cpuset.cpus", cpu["cpus"])
     if cpu.get("mems"):
         group.set("cpuset", "cpuset.mems", cpu["mems"])
 
 
-def _bandwidth(group: _Group, period: int | None, quota: int | None) -> None:
+def _weight_or_idle(group: _Group, cpu: "Mapping[str, Any]") -> None:
+    shares, idle = cpu.get("shares"), cpu.get("idle")
+    if shares and idle is not None:
+        # An idle group's weight cannot be changed.
+        group.set("cpu", "cpu.idle", "0")
+    if shares:
+        group.set("cpu", "cpu.shares", str(shares))
+    if idle is not None:
+        group.set("cpu", "cpu.idle", str(idle))
+
+
+def _real_time(group: _Group, period: int | None, runtime: int | None) -> None:
+    directory = group.directories.get("cpu")
+    if directory is not None and runtime and group.path.startswith(_OWN):
+        from boxship.runtime.cgroups.realtime import grant  # noqa: PLC0415 - hardly ever asked for
+
+        grant(directory, group.path.count("/") - 1, runtime, period)
+    _pair(group, "cpu.rt_period_us", period, "cpu.rt_runtime_us", runtime)
+
+
+def _pair(
+    group: _Group, period_file: str, period: int | None, budget_file: str, budget: int | None
+) -> None:
+    """Set a budget of time and its period, in the order that is valid in between."""
     if period:
         directory = group.directories.get("cpu")
         if directory is None:
-            raise files.missing("cpu", "cpu.cfs_period_us", group.path)
+            raise files.missing("cpu", period_file, group.path)
         try:
-            files.write(directory, "cpu.cfs_period_us", str(period))
+            files.write(directory, period_file, str(period))
             period = None
+        except FileNotFoundError:
+            # The budget's file is not there either, which names it.
+            if not budget:
+                group.set("cpu", period_file, str(period))
         except OSError as failure:
-            # The old quota may exceed the parent's share of the new period.
-            if failure.errno != errno.EINVAL or not quota:
+            # The old budget may be more than the parent's share of the new period.
+            if failure.errno != errno.EINVAL or not budget:
                 raise files.refused(failure, group.path, str(period)) from failure
-    if quota:
-        group.set("cpu", "cpu.cfs_quota_us", str(quota))
+    if budget:
+        group.set("cpu", budget_file, str(budget))
     if period:
-        group.set("cpu", "cpu.cfs_period_us", str(period))
+        group.set("cpu", period_file, str(period))
 
 
 def _pids(group: _Group, pids: "Mapping[str, Any]") -> None:
     limit = pids.get("limit")
     if limit is not None:
-        group.set("pids", "pids.max", str(limit) if limit > 0 else "max")
+        group.set("pids", "pids.max", files.amount(limit))
 
 
 def _block_io(group: _Group, block_io: "Mapping[str, Any]") -> None:
-    weight = block_io.get("weight")
-    if weight:
-        _weight(group, "weight", str(weight))
+    for key, suffix in _WEIGHTS:
+        if block_io.get(key):
+            _weight(group, suffix, str(block_io[key]))
     for device in block_io.get("weightDevice") or ():
-        if device.get("weight"):
-            number = f"{device['major']}:{device['minor']}"
-            _weight(group, "weight_device", f"{number} {device['weight']}")
+        number = f"{device['major']}:{device['minor']}"
+        for key, suffix in _WEIGHTS:
+            if device.get(key):
+                _weight(group, f"{suffix}_device", f"{number} {device[key]}")
     for key, name in _THROTTLES:
         for device in block_io.get(key) or ():
             value = f"{device['major']}:{device['minor']} {device['rate']}"
@@ -192,14 +253,16 @@ def _weight(group: _Group, suffix: str, value: str) -> None:
             "blkio",
             f"blkio.{suffix}",
             value,
-            "no block scheduler of this kernel knows weights: the weight is discarded",
+            f"no block scheduler of this kernel knows blkio.{suffix}: it is discarded",
         )
 
 
 def _huge_pages(group: _Group, limits: "list[Mapping[str, Any]]") -> None:
     for entry in limits:
-        name = f"hugetlb.{entry['pageSize']}.limit_in_bytes"
-        group.set("hugetlb", name, str(entry["limit"]))
+        size, limit = entry["pageSize"], str(entry["limit"])
+        group.set("hugetlb", f"hugetlb.{size}.limit_in_bytes", limit)
+        # Reservations are counted on their own since kernel 5.7.
+        group.set_if_offered("hugetlb", f"hugetlb.{size}.rsvd.limit_in_bytes", limit, "")
 
 
 def _network(group: _Group, network: "Mapping[str, Any]") -> None:
@@ -211,9 +274,7 @@ def _network(group: _Group, network: "Mapping[str, Any]") -> None:
 
 def _rdma(group: _Group, rdma: "Mapping[str, Mapping[str, Any]]") -> None:
     for device, limits in rdma.items():
-        handles = limits.get("hcaHandles", "max")
-        objects = limits.get("hcaObjects", "max")
-        group.set("rdma", "rdma.max", f"{device} hca_handle={handles} hca_object={objects}")
+        group.set("rdma", "rdma.max", files.rdma_line(device, limits))
 
 
 def _unified(group: _Group, unified: "Mapping[str, str]") -> None:

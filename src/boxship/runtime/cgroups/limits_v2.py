@@ -36,9 +36,20 @@ class _Group:
         try:
             files.write(self.directory, name, value)
         except FileNotFoundError as failure:
-            raise files.missing(name.partition(".")[0], name, self.path) from failure
+            controller = name.partition(".")[0]
+            if self.controls(controller):
+                raise UnsupportedError(
+                    f"cannot set {name} of cgroup {self.path}: no such file or directory",
+                    hint="this kernel does not have it",
+                ) from failure
+            raise files.missing(controller, name, self.path) from failure
         except OSError as failure:
             raise files.refused(failure, self.path, value) from failure
+
+    def controls(self, controller: str) -> bool:
+        """Whether a controller is enabled for this group; every group has the core's files."""
+        offered = files.read_or(self.directory, "cgroup.controllers", "").split()
+        return controller == "cgroup" or controller in offered
 
     def quota(self) -> str:
         """The processor time in force, as `cpu.max` has it."""
@@ -99,30 +110,50 @@ def _devices(group: _Group, entries: "list[Mapping[str, Any]]") -> None:
 
 
 def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
+    _refuse_memory(group, memory)
     limit, swap = memory.get("limit"), memory.get("swap")
+    if memory.get("checkBeforeUpdate") and limit is not None and limit >= 0:
+        _check_usage(group, limit)
     swap_value = _swap(limit, swap)
-    if swap_value == "max" or limit == -1:
+    if swap_value == "max":
         _set_swap(group, swap_value)
         swap_value = ""
-    if limit is not None:
-        group.set("memory.max", _amount(limit))
+    if limit:
+        group.set("memory.max", files.amount(limit))
     _set_swap(group, swap_value)
     if memory.get("reservation") is not None:
-        group.set("memory.low", _amount(memory["reservation"]))
+        group.set("memory.low", files.amount(memory["reservation"]))
+
+
+def _refuse_memory(group: _Group, memory: "Mapping[str, Any]") -> None:
+    asked = [key for key in ("kernel", "kernelTCP") if memory.get(key) not in (None, 0, -1)]
+    if memory.get("swappiness") is not None:
+        asked.append("swappiness")
     if memory.get("disableOOMKiller"):
-        group.warnings.append("cgroup version 2 always kills on out of memory: option discarded")
-    for key in ("swappiness", "kernel", "kernelTCP"):
-        if memory.get(key):
-            group.warnings.append(f"cgroup version 2 has no memory {key}: option discarded")
+        asked.append("disableOOMKiller")
+    if memory.get("useHierarchy") is False:
+        asked.append("useHierarchy")
+    if asked:
+        raise UnsupportedError(
+            f"cannot honour memory.{asked[0]} of cgroup {group.path}: cgroup version 2 has none",
+            hint="leave it out of linux.resources.memory",
+        )
+
+
+def _check_usage(group: _Group, limit: int) -> None:
+    """Refuse what version 1 would: here the kernel kills to get below a limit."""
+    usage = files.whole(files.read_or(group.directory, "memory.current", ""))
+    if limit < usage:
+        raise files.below_usage(group.path, limit, str(usage))
 
 
 def _swap(limit: int | None, swap: int | None) -> str:
     """`memory.swap.max`, swap alone, of OCI's memory with swap; empty to leave it as it is."""
-    if swap is None:
-        return ""
-    if swap == -1:
+    if swap == -1 or (limit == -1 and not swap):
         return "max"
-    if limit is None or limit == -1 or swap < limit:
+    if not swap:
+        return ""
+    if not limit or limit == -1 or swap < limit:
         raise InvalidArgumentError(
             f"invalid memory limits: memory with swap ({swap}) needs a memory limit of no more"
         )
@@ -136,10 +167,6 @@ def _set_swap(group: _Group, value: str) -> None:
         group.warnings.append(
             "the kernel does not account for swap: memory is limited without swap"
         )
-
-
-def _amount(value: int) -> str:
-    return "max" if value == -1 else str(value)
 
 
 def _cpu(group: _Group, cpu: "Mapping[str, Any]") -> None:
@@ -182,10 +209,16 @@ def _bandwidth(group: _Group, cpu: "Mapping[str, Any]") -> None:
 def _pids(group: _Group, pids: "Mapping[str, Any]") -> None:
     limit = pids.get("limit")
     if limit is not None:
-        group.set("pids.max", str(limit) if limit > 0 else "max")
+        group.set("pids.max", files.amount(limit))
 
 
 def _block_io(group: _Group, block_io: "Mapping[str, Any]") -> None:
+    devices = block_io.get("weightDevice") or ()
+    if block_io.get("leafWeight") or any(device.get("leafWeight") for device in devices):
+        raise UnsupportedError(
+            f"cannot honour blockIO.leafWeight of cgroup {group.path}: cgroup version 2 has none",
+            hint="use weight: processes and groups below never compete there",
+        )
     if block_io.get("weight"):
         _weight(group, "", block_io["weight"])
     for device in block_io.get("weightDevice") or ():
@@ -209,7 +242,10 @@ def _weight(group: _Group, device: str, weight: int) -> None:
 
 def _huge_pages(group: _Group, limits: "list[Mapping[str, Any]]") -> None:
     for entry in limits:
-        group.set(f"hugetlb.{entry['pageSize']}.max", str(entry["limit"]))
+        size, limit = entry["pageSize"], str(entry["limit"])
+        group.set(f"hugetlb.{size}.max", limit)
+        # Reservations are counted on their own since kernel 5.7.
+        group.offers(f"hugetlb.{size}.rsvd.max", limit)
 
 
 def _network(group: _Group, network: "Mapping[str, Any]") -> None:
@@ -222,16 +258,27 @@ def _network(group: _Group, network: "Mapping[str, Any]") -> None:
 
 def _rdma(group: _Group, rdma: "Mapping[str, Mapping[str, Any]]") -> None:
     for device, limits in rdma.items():
-        handles = limits.get("hcaHandles", "max")
-        objects = limits.get("hcaObjects", "max")
-        group.set("rdma.max", f"{device} hca_handle={handles} hca_object={objects}")
+        group.set("rdma.max", files.rdma_line(device, limits))
 
 
 def _unified(group: _Group, unified: "Mapping[str, str]") -> None:
     for name, value in unified.items():
-        if "/" in name or "." not in name:
-            raise InvalidArgumentError(f"invalid unified resource {name!r}: not a control file")
-        group.set(name, value)
+        controller, point, rest = name.partition(".")
+        if "/" in name or not (controller and point and rest):
+            # The quoted part is what clients of other runtimes look for.
+            raise InvalidArgumentError(
+                "invalid linux.resources.unified: the specified key has not the form "
+                f"CONTROLLER.VALUE `{name}`"
+            )
+        if not group.controls(controller):
+            raise UnsupportedError(
+                f"cannot set {name} of cgroup {group.path}: the requested cgroup controller "
+                f"`{controller}` is not available",
+                hint="enable it in the group above, or leave the key out",
+            )
+        # Files with a line for each device take one at a time.
+        for line in str(value).split("\n") if value else ("",):
+            group.set(name, line)
 
 
 _SECTIONS = (

@@ -16,7 +16,7 @@ from boxship.runtime.cgroups.values import CgroupMount, Hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from boxship.runtime.cgroups.devices import DeviceRule
@@ -51,7 +51,9 @@ class UnifiedCgroup:
         self.path = path
         self._root = hierarchies.unified
         self._directory = hierarchies.unified + path
-        self._wanted = tuple(name for name in _WANTED if name in hierarchies.controllers)
+        self._host = hierarchies.controllers
+        self._wanted = tuple(name for name in _WANTED if name in self._host)
+        self._full = False
         self._restrict_devices = restrict_devices or _restrict_devices
 
     def exists(self) -> bool:
@@ -74,6 +76,8 @@ class UnifiedCgroup:
             self._make_parents()
 
     def apply(self, resources: "Mapping[str, Any]") -> tuple[str, ...]:
+        self._enable(resources.get("unified") or ())
+        self._full = (resources.get("pids") or {}).get("limit") == 0
         return apply_limits(self._directory, self.path, resources, self._restrict)
 
     def add(self, pid: int) -> None:
@@ -84,6 +88,10 @@ class UnifiedCgroup:
         files.write(self._directory, "cgroup.procs", "0")
 
     def open_directory(self) -> int:
+        # No process can be born where none may be, but one can move in.
+        return -1 if self._full else self._open()
+
+    def _open(self) -> int:
         return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def freeze(self) -> None:
@@ -123,6 +131,14 @@ class UnifiedCgroup:
     def mounts(self) -> tuple[CgroupMount, ...]:
         return (CgroupMount("cgroup2", "", "", self._directory, ()),)
 
+    def _enable(self, names: "Iterable[str]") -> None:
+        """Hand down what only files that are named one by one need (misc, dmem, ...)."""
+        asked = {name.partition(".")[0] for name in names}
+        further = tuple(name for name in self._host if name in asked and name not in self._wanted)
+        if further:
+            self._wanted += further
+            self._make_parents()
+
     def _make_parents(self) -> None:
         """Make the groups above this one and pass the controllers down to it.
 
@@ -137,7 +153,7 @@ class UnifiedCgroup:
                 _make(directory)
 
     def _restrict(self, rules: "tuple[DeviceRule, ...]") -> None:
-        descriptor = self.open_directory()
+        descriptor = self._open()
         try:
             self._restrict_devices(descriptor, rules)
         finally:

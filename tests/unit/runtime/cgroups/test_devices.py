@@ -1,7 +1,7 @@
 import pytest
 
-from boxship.errors import InvalidArgumentError
-from boxship.runtime.cgroups.devices import DEFAULTS, device_rules
+from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.runtime.cgroups.devices import DEFAULTS, DeviceRule, device_rules, exceptions
 
 
 def test_defaults_follow_the_given_rules() -> None:
@@ -36,3 +36,38 @@ def test_what_a_later_rule_for_everything_overrides_is_dropped() -> None:
 def test_unknown_words(entry: dict[str, str]) -> None:
     with pytest.raises(InvalidArgumentError, match="invalid device rule"):
         device_rules([entry])
+
+
+def test_a_list_without_a_rule_for_everything_denies_the_rest() -> None:
+    assert device_rules([{"allow": True, "type": "b", "major": 8}])[:2] == [
+        (False, "a", -1, -1, "rwm"),
+        (True, "b", 8, -1, "rwm"),
+    ]
+
+
+def test_a_rule_for_some_access_to_everything_resets_nothing() -> None:
+    rules = device_rules([{"allow": True}, {"allow": False, "access": "m"}])
+    assert rules == [(True, "a", -1, -1, "rwm"), (False, "a", -1, -1, "m")]
+    assert exceptions(rules, "/c")[1:] == [(False, "b", -1, -1, "m"), (False, "c", -1, -1, "m")]
+
+
+_DENY = (False, "a", -1, -1, "rwm")
+
+
+@pytest.mark.parametrize(
+    ("rules", "written"),
+    [
+        ([(True, "c", 1, 3, "r"), (True, "c", 1, 3, "w")], [(True, "c", 1, 3, "rw")]),
+        ([(True, "c", 1, 3, "rwm"), (False, "c", 1, 3, "w")], [(True, "c", 1, 3, "rm")]),
+        ([(True, "c", 1, 3, "rwm"), (False, "c", 1, -1, "rwm")], []),
+        ([(True, "c", 1, -1, "m"), (False, "c", 1, 3, "rw")], [(True, "c", 1, -1, "m")]),
+        ([(True, "b", 8, -1, "rwm"), (False, "c", 8, 1, "w")], [(True, "b", 8, -1, "rwm")]),
+    ],
+)
+def test_rules_as_version_1_has_them(rules: list[DeviceRule], written: list[DeviceRule]) -> None:
+    assert exceptions([_DENY, *rules], "/c") == [_DENY, *written]
+
+
+def test_a_hole_in_a_wider_rule_is_refused_on_version_1() -> None:
+    with pytest.raises(UnsupportedError, match=r"cannot deny devices c 1:11 w to cgroup /c"):
+        exceptions([_DENY, (True, "c", 1, -1, "rw"), (False, "c", 1, 11, "w")], "/c")

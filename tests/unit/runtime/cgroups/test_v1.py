@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from boxship.errors import UnsupportedError
+from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.runtime.cgroups import Hierarchies, open_cgroup
 
 
@@ -37,6 +37,59 @@ def test_no_pids_limit_is_max(tree: Any) -> None:
     assert tree.read("pids/c1/pids.max") == "max"
 
 
+def test_no_processes_is_a_limit(tree: Any) -> None:
+    group = open_cgroup(tree.v1(), "/c1")
+    tree.put("pids/c1", "pids.max")
+    group.apply({"pids": {"limit": 0}})
+    assert tree.read("pids/c1/pids.max") == "0"
+
+
+def test_unlimited_memory_has_unlimited_swap(tree: Any) -> None:
+    group = open_cgroup(tree.v1(), "/c1")
+    tree.put("memory/c1", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+    group.apply({"memory": {"limit": -1}})
+    assert tree.read("memory/c1/memory.memsw.limit_in_bytes") == "-1"
+
+
+def test_leaf_weights_and_reservations(tree: Any) -> None:
+    hierarchies = tree.v1()
+    hierarchies.v1["hugetlb"] = str(tree.root / "hugetlb")
+    group = open_cgroup(hierarchies, "/c1")
+    tree.put("blkio/c1", "blkio.leaf_weight", "blkio.leaf_weight_device")
+    tree.put("hugetlb/c1", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.rsvd.limit_in_bytes")
+    group.apply(
+        {
+            "blockIO": {
+                "leafWeight": 20,
+                "weightDevice": [{"major": 8, "minor": 0, "leafWeight": 30}],
+            },
+            "hugepageLimits": [{"pageSize": "2MB", "limit": 4096}],
+        }
+    )
+    assert tree.read("blkio/c1/blkio.leaf_weight") == "20"
+    assert tree.read("blkio/c1/blkio.leaf_weight_device") == "8:0 30"
+    assert tree.read("hugetlb/c1/hugetlb.2MB.limit_in_bytes") == "4096"
+    assert tree.read("hugetlb/c1/hugetlb.2MB.rsvd.limit_in_bytes") == "4096"
+
+
+def test_network_and_rdma(tree: Any) -> None:
+    hierarchies = tree.v1()
+    for name in ("net_cls", "net_prio", "rdma"):
+        hierarchies.v1[name] = str(tree.root / name)
+    group = open_cgroup(hierarchies, "/c1")
+    tree.put("net_cls/c1", "net_cls.classid")
+    tree.put("net_prio/c1", "net_prio.ifpriomap")
+    tree.put("rdma/c1", "rdma.max")
+    priorities = [{"name": "lo", "priority": 5}]
+    group.apply({"network": {"classID": 1048577, "priorities": priorities}})
+    group.apply({"rdma": {"mlx5_1": {"hcaHandles": 3}}})
+    assert tree.read("net_cls/c1/net_cls.classid") == "1048577"
+    assert tree.read("net_prio/c1/net_prio.ifpriomap") == "lo 5"
+    assert tree.read("rdma/c1/rdma.max") == "mlx5_1 hca_handle=3"
+    with pytest.raises(InvalidArgumentError, match="needs hcaHandles or hcaObjects"):
+        group.apply({"rdma": {"mlx5_1": {}}})
+
+
 def test_device_rules_are_written_in_order(tree: Any) -> None:
     group = open_cgroup(tree.v1(), "/c1")
     tree.put("devices/c1", "devices.allow", "devices.deny")
@@ -56,7 +109,7 @@ def test_weight_without_scheduler_warns(tree: Any) -> None:
     group = open_cgroup(tree.v1(), "/c1")
     tree.put("blkio/c1")
     (warning,) = group.apply({"blockIO": {"weight": 500}})
-    assert "weight is discarded" in warning
+    assert "knows blkio.weight" in warning
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_limits_reach_their_files(tree: Any) -> None:
         {
             "memory": {"limit": 4096, "swap": 12288, "reservation": 2048},
             "cpu": {"shares": 1024, "quota": 50000, "period": 100000, "cpus": "0"},
-            "pids": {"limit": 0},
+            "pids": {"limit": -1},
             "blockIO": {
                 "weight": 1000,
                 "throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 7}],
@@ -86,16 +86,67 @@ def test_swap_needs_a_smaller_limit(tree: Any, memory: dict[str, int]) -> None:
         group.apply({"memory": memory})
 
 
-def test_what_version_2_lacks_warns(tree: Any) -> None:
+def test_what_this_kernel_lacks_warns(tree: Any) -> None:
     group = open_cgroup(tree.v2("memory", "io"), "/c1")
     tree.put("c1", "memory.max")
-    warnings = group.apply(
-        {
-            "memory": {"limit": 1, "swap": 2, "disableOOMKiller": True, "swappiness": 3},
-            "blockIO": {"weight": 10},
-        }
-    )
-    assert len(warnings) == 4
+    warnings = group.apply({"memory": {"limit": 1, "swap": 2}, "blockIO": {"weight": 10}})
+    assert len(warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kernel", 4096),
+        ("kernelTCP", 4096),
+        ("swappiness", 0),
+        ("disableOOMKiller", True),
+        ("useHierarchy", False),
+    ],
+)
+def test_memory_options_that_version_2_lacks(tree: Any, name: str, value: int) -> None:
+    group = open_cgroup(tree.v2("memory"), "/c1")
+    tree.put("c1", *_FILES)
+    with pytest.raises(UnsupportedError, match=f"cannot honour memory.{name} of cgroup /c1"):
+        group.apply({"memory": {"limit": 4096, name: value}})
+    assert tree.read("c1/memory.max") == ""
+
+
+def test_what_unlimited_groups_have_anyway(tree: Any) -> None:
+    group = open_cgroup(tree.v2("memory", "pids"), "/c1")
+    tree.put("c1", *_FILES)
+    memory = {"kernel": -1, "kernelTCP": -1, "disableOOMKiller": False, "useHierarchy": True}
+    assert group.apply({"memory": memory}) == ()
+
+
+def test_unlimited_memory_has_unlimited_swap(tree: Any) -> None:
+    group = open_cgroup(tree.v2("memory"), "/c1")
+    tree.put("c1", *_FILES)
+    group.apply({"memory": {"limit": -1}})
+    assert tree.read("c1/memory.swap.max") == "max"
+
+
+def test_no_processes_is_a_limit(tree: Any) -> None:
+    group = open_cgroup(tree.v2("pids"), "/c1")
+    tree.put("c1", *_FILES)
+    group.apply({"pids": {"limit": 0}})
+    assert tree.read("c1/pids.max") == "0"
+
+
+def test_an_update_below_the_usage_is_refused_when_asked(tree: Any) -> None:
+    group = open_cgroup(tree.v2("memory"), "/c1")
+    tree.put("c1", *_FILES)
+    (tree.root / "c1/memory.current").write_text("8192\n", encoding="ascii")
+    with pytest.raises(InvalidArgumentError, match="to 4096: it uses 8192"):
+        group.apply({"memory": {"limit": 4096, "checkBeforeUpdate": True}})
+    group.apply({"memory": {"limit": 8192, "checkBeforeUpdate": True}})
+    assert tree.read("c1/memory.max") == "8192"
+
+
+def test_a_leaf_weight_is_refused(tree: Any) -> None:
+    group = open_cgroup(tree.v2("io"), "/c1")
+    tree.put("c1", *_FILES)
+    with pytest.raises(UnsupportedError, match="leafWeight"):
+        group.apply({"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "leafWeight": 10}]}})
 
 
 @pytest.mark.parametrize(
@@ -131,10 +182,34 @@ def test_limits_that_version_2_abolished(tree: Any, resources: dict[str, Any]) -
 def test_unified_resources(tree: Any) -> None:
     group = open_cgroup(tree.v2("memory"), "/c1")
     tree.put("c1", "memory.high")
+    (tree.root / "c1/cgroup.controllers").write_text("memory", encoding="ascii")
     group.apply({"unified": {"memory.high": "4096"}})
     assert tree.read("c1/memory.high") == "4096"
-    with pytest.raises(InvalidArgumentError, match="not a control file"):
-        group.apply({"unified": {"../memory.max": "1"}})
+    for name in ("../memory.max", "NOT-A-KEY", "memory.", ".max"):
+        with pytest.raises(InvalidArgumentError, match="has not the form CONTROLLER.VALUE"):
+            group.apply({"unified": {name: "1"}})
+    with pytest.raises(UnsupportedError, match="controller `foo` is not available"):
+        group.apply({"unified": {"foo.bar": "1"}})
+    with pytest.raises(UnsupportedError, match="no such file or directory"):
+        group.apply({"unified": {"memory.absent": "1"}})
+
+
+def test_a_line_for_each_device(tree: Any) -> None:
+    group = open_cgroup(tree.v2("io"), "/c1")
+    tree.put("c1", "io.max")
+    (tree.root / "c1/cgroup.controllers").write_text("io", encoding="ascii")
+    group.apply({"unified": {"io.max": "8:0 rbps=1\n8:1 rbps=2"}})
+    # A plain file takes both at its start.
+    assert tree.read("c1/io.max") == "8:1 rbps=2"
+
+
+def test_a_named_controller_is_handed_down(tree: Any) -> None:
+    group = open_cgroup(tree.v2("misc"), "/c1")
+    (tree.root / "cgroup.subtree_control").write_text("", encoding="ascii")
+    tree.put("c1", "misc.max")
+    (tree.root / "c1/cgroup.controllers").write_text("misc", encoding="ascii")
+    group.apply({"unified": {"misc.max": "sev 1"}})
+    assert tree.read("cgroup.subtree_control") == "+misc"
 
 
 def test_device_rules_go_to_the_filter(tree: Any) -> None:
