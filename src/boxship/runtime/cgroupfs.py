@@ -8,10 +8,40 @@ from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from boxship.kernel.api import Kernel
     from boxship.runtime.cgroups import CgroupMount
 
 _LOCKED_DOWN = abi.MOUNT_ATTR_NOSUID | abi.MOUNT_ATTR_NODEV | abi.MOUNT_ATTR_NOEXEC
+
+
+def cgroup_owner(spec: "dict[str, Any]") -> int | None:
+    """The host's user that a version 2 group is to belong to, to make groups below it.
+
+    OCI runtime specification, "Cgroup ownership": who runs the container's process, where the
+    container has a cgroup namespace of its own and is shown its group to write to.
+    """
+    linux = spec.get("linux") or {}
+    spaces = linux.get("namespaces") or ()
+    own = any(entry.get("type") == "cgroup" and not entry.get("path") for entry in spaces)
+    if not own or not any(map(_shows_writable, spec.get("mounts") or ())):
+        return None
+    uid: int = ((spec.get("process") or {}).get("user") or {}).get("uid") or 0
+    mappings = linux.get("uidMappings")
+    if not mappings:
+        return uid or None
+    for entry in mappings:
+        if 0 <= uid - entry["containerID"] < entry["size"]:
+            found: int = entry["hostID"] + uid - entry["containerID"]
+            return found
+    return None
+
+
+def _shows_writable(mount: "dict[str, Any]") -> bool:
+    read_only = {"ro", "rro"} & set(mount.get("options") or ())
+    place = (mount.get("destination") or "").rstrip("/")
+    return place == "/sys/fs/cgroup" and mount.get("source") == "cgroup" and not read_only
 
 
 class MakeCgroupNamespace(Step):

@@ -21,7 +21,7 @@ _GLOBAL = (
     Option("log-format", "format of the log: text or json"),
     Option("debug", "print each container's plan", switch=True),
     Option("systemd-cgroup", "not supported", switch=True),
-    Option("cgroup-manager", "cgroupfs; others are not supported"),
+    Option("cgroup-manager", "cgroupfs or disabled; systemd is not supported"),
     Option("rootless", "ignored", switch=False),
     Option("version", "print the version", short="v", switch=True),
     Option("help", "print this", short="h", switch=True),
@@ -133,15 +133,23 @@ COMMANDS = {
         "updates:update",
         (
             Option("resources", "file with an OCI resources object, - for stdin", short="r"),
-            Option("memory", "bytes"),
+            Option("memory", "bytes, or 512m; -1 for no limit"),
             Option("memory-reservation", "bytes"),
             Option("memory-swap", "bytes, memory included"),
             Option("cpu-period", "microseconds"),
             Option("cpu-quota", "microseconds"),
             Option("cpu-share", "weight"),
+            Option("cpu-burst", "microseconds"),
+            Option("cpu-idle", "1 for SCHED_IDLE, 0 for not"),
+            Option("cpu-rt-period", "microseconds"),
+            Option("cpu-rt-runtime", "microseconds"),
             Option("cpuset-cpus", "cpus"),
             Option("cpuset-mems", "memory nodes"),
-            Option("pids-limit", "processes"),
+            Option("pids-limit", "processes, -1 for no limit"),
+            Option("kernel-memory", "bytes"),
+            Option("kernel-memory-tcp", "bytes"),
+            Option("l3-cache-schema", "not supported"),
+            Option("mem-bw-schema", "not supported"),
             Option("blkio-weight", "10 to 1000"),
         ),
     ),
@@ -155,7 +163,7 @@ COMMANDS = {
     "events": Command(
         "ID",
         "print counters",
-        "queries:events",
+        "events:events",
         (
             Option("stats", "once", switch=True),
             Option("interval", "seconds between two, as in 5s"),
@@ -197,10 +205,10 @@ def _dispatch(options: Arguments) -> int:
     if options.has("systemd-cgroup") or options.text("cgroup-manager", "cgroupfs") == "systemd":
         msg = "cgroups through systemd are not supported"
         raise InvalidArgumentError(msg, hint="leave --systemd-cgroup out")
-    if options.text("cgroup-manager", "cgroupfs") != "cgroupfs":
+    if options.text("cgroup-manager", "cgroupfs") not in ("cgroupfs", "disabled"):
         manager = options.text("cgroup-manager")
         raise InvalidArgumentError(
-            f"cgroup manager {manager!r} is not supported", hint="use cgroupfs"
+            f"cgroup manager {manager!r} is not supported", hint="use cgroupfs or disabled"
         )
     name, *words = options.rest
     command = COMMANDS.get(name)

@@ -140,7 +140,8 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     process = _process(record.spec, arguments, words)
     wanted = foreground.ExecOptions(process)
     wanted.detach = arguments.has("detach")
-    wanted.cgroup = _subgroup(record.cgroup, arguments.text("cgroup"))
+    wanted.cgroup = record.cgroup
+    wanted.subgroup = _subgroup(record.cgroup, arguments.text("cgroup"))
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
     wanted.preserve_fds = arguments.number("preserve-fds")
@@ -151,14 +152,20 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
 def _subgroup(container: str, word: str) -> str:
     """The group that `exec --cgroup` names: it lies below the container's and is there.
 
+    Empty for the container's own.
+
     Raises:
+        ConflictError: the container has no group.
         InvalidArgumentError: it would be somewhere else, or does not exist.
     """
-    if not word:
-        return container
-    parts = [part for part in word.split("/") if part]
+    parts = [part for part in word.split("/") if part not in ("", ".")]
+    if not parts:
+        return ""
+    if not container:
+        raise ConflictError(f"--cgroup {word}: this container has no control group")
     if ".." in parts:
-        raise InvalidArgumentError(f"--cgroup {word} leads out of the container's group")
+        # The quoted part is what clients of other runtimes look for.
+        raise InvalidArgumentError(f"invalid --cgroup {word}: `..` components are not allowed")
     path = "/".join((container, *parts))
     if not open_cgroup(detect(), path).exists():
         raise InvalidArgumentError(
@@ -222,6 +229,7 @@ def _create_options(arguments: "Arguments", options: "Arguments") -> "creation.C
     wanted.keep = arguments.has("keep")
     wanted.no_pivot = arguments.has("no-pivot")
     wanted.debug = options.has("debug")
+    wanted.ungrouped = options.text("cgroup-manager") == "disabled"
     return wanted
 
 

@@ -32,6 +32,7 @@ class CreateOptions:
         pid_file: file to write the pid to; empty for none.
         preserve_fds: how many descriptors from 3 on the container keeps.
         no_pivot: see SpawnRequest.
+        ungrouped: make no control group.
         debug: print the plan.
     """
 
@@ -44,9 +45,11 @@ class CreateOptions:
         "no_pivot",
         "pid_file",
         "preserve_fds",
+        "ungrouped",
     )
 
     def __init__(self, bundle: str) -> None:
+        self.ungrouped = False
         self.bundle = bundle
         self.config = ""
         self.keep = False
@@ -104,7 +107,7 @@ def create(
         msg = "a container with a terminal needs a console socket"
         raise InvalidArgumentError(msg, hint="give --console-socket, or use run")
     # Before anything is made: it asks the kernel, which may fail.
-    cgroup = usable_path(kernel, spec, container_id)
+    cgroup = "" if options.ungrouped else usable_path(kernel, spec, container_id)
     directory = store.reserve(container_id)
     record = Record(id=container_id, bundle=bundle, spec=spec, cgroup=cgroup)
     record.created = time.time()  # noqa: TID251 - the command line is where the clock is taken from
@@ -137,6 +140,7 @@ def _make(
         no_pivot=options.no_pivot,
         hooks=hooks,
         cache=store.cache,
+        cgroup=record.cgroup,
     )
     try:
         spawned = spawn(kernel, request)

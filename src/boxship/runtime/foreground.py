@@ -44,7 +44,8 @@ class ExecOptions:
 
     Attributes:
         process: OCI process object.
-        cgroup: group to run it in.
+        cgroup: the container's group.
+        subgroup: group below it to run in; empty for the container's.
         detach: end as soon as it runs.
         console_socket: as in CreateOptions.
         pid_file: as in CreateOptions.
@@ -60,9 +61,11 @@ class ExecOptions:
         "pid_file",
         "preserve_fds",
         "process",
+        "subgroup",
     )
 
     def __init__(self, process: "dict[str, Any]") -> None:
+        self.subgroup = ""
         self.process = process
         self.cgroup = ""
         self.detach = False
@@ -119,6 +122,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
         spec=record.spec,
         process=options.process,
         cgroup=options.cgroup,
+        subgroup=options.subgroup,
         stdio=Stdio(0, 1, 2, terminal=terminal),
         preserve_fds=options.preserve_fds,
         cache=options.cache,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from boxship.runtime.hooks import HookRunner
 
 _KILL_WAIT_SECONDS = 10.0
+_SIGKILL = 9
 
 
 def start(kernel: "Kernel", store: Store, container_id: str) -> None:
@@ -64,17 +65,17 @@ def kill(kernel: "Kernel", store: Store, container_id: str, signal: int, *, ever
         ConflictError: it does not run.
     """
     record = store.load(container_id)
-    if everyone and store.status(record) == "stopped":
-        for pid in group(record).processes():
-            _signal_process(kernel, pid, signal)
-        return
-    if store.status(record) in ("stopped", "creating"):
+    status = store.status(record)
+    if not everyone and status in ("stopped", "creating"):
         raise ConflictError("container not running")
-    if everyone:
-        for pid in group(record).processes():
-            _signal_process(kernel, pid, signal)
+    if everyone and signal == _SIGKILL:
+        group(record).kill()
         return
-    _signal_process(kernel, record.pid, signal)
+    for pid in group(record).processes() if everyone else [record.pid]:
+        _signal_process(kernel, pid, signal)
+    if signal == _SIGKILL and status == "paused":
+        # Frozen by version 1 it would not end.
+        group(record).thaw()
 
 
 def delete(kernel: "Kernel", store: Store, container_id: str, *, force: bool) -> None:
@@ -159,6 +160,13 @@ def _kill_and_wait(kernel: "Kernel", record: Record) -> None:
 def destroy(record: Record) -> None:
     """End what is left of a container and remove its control group."""
     cgroup = group(record)
-    if cgroup.exists():
+    if not cgroup.exists():
+        return
+    if cgroup.processes():
+        cgroup.kill()
+    try:
+        cgroup.remove()
+    except ConflictError:
+        # Processes that were moved: they are in the group on some of its hierarchies only.
         cgroup.kill()
         cgroup.remove()

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from boxship.runtime.arguments import Arguments
-    from boxship.runtime.cgroups.stats import CgroupStats
 
 
 def state(store: Store, arguments: "Arguments", _: "Arguments") -> int:
@@ -80,22 +79,6 @@ def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
     return 0
 
 
-def events(store: Store, arguments: "Arguments", _: "Arguments") -> int:
-    """Print a container's counters, once or until it ends."""
-    record = store.load(arguments.rest[0])
-    if store.status(record) == "stopped":
-        raise ConflictError("container not running")
-    seconds = _seconds(arguments.text("interval", "5s"))
-    while True:
-        _print({"type": "stats", "id": record.id, "data": _counters(group(record).stats())})
-        sys.stdout.flush()
-        if arguments.has("stats"):
-            return 0
-        time.sleep(seconds)
-        if store.status(record) == "stopped":
-            return 0
-
-
 def features(_: Store, __: "Arguments", ___: "Arguments") -> int:
     """Print the OCI features document."""
     _print(
@@ -136,42 +119,6 @@ def _records(store: Store) -> "list[Record]":
     return records
 
 
-def _counters(stats: "CgroupStats") -> "dict[str, Any]":
-    """In the shape of runc's `events --stats`, which engines parse."""
-    return {
-        "cpu": {
-            "usage": {
-                "total": stats.cpu_total,
-                "percpu": list(stats.cpu_per_cpu),
-                "kernel": stats.cpu_system,
-                "user": stats.cpu_user,
-            },
-            "throttling": {
-                "periods": stats.cpu_periods,
-                "throttledPeriods": stats.cpu_throttled_periods,
-                "throttledTime": stats.cpu_throttled_time,
-            },
-        },
-        "memory": {
-            "usage": {
-                "limit": stats.memory_limit,
-                "usage": stats.memory_usage,
-                "max": stats.memory_max_usage,
-                "failcnt": stats.memory_failures,
-            },
-            "raw": stats.memory,
-        },
-        "pids": {"current": stats.pids_current, "limit": stats.pids_limit},
-        "blkio": {
-            "ioServiceBytesRecursive": [
-                {"major": io.major, "minor": io.minor, "op": operation, "value": value}
-                for io in stats.io
-                for operation, value in (("Read", io.read_bytes), ("Write", io.write_bytes))
-            ]
-        },
-    }
-
-
 def table(columns: "tuple[str, ...]", rows: "list[list[str]]") -> str:
     """Text with aligned columns."""
     lines = [[column.upper() for column in columns], *rows]
@@ -185,13 +132,6 @@ def _wants_json(arguments: "Arguments") -> bool:
     if word not in ("table", "json"):
         raise InvalidArgumentError(f"unknown format {word!r}", hint="use table or json")
     return word == "json"
-
-
-def _seconds(word: str) -> float:
-    try:
-        return float(word.removesuffix("s"))
-    except ValueError as error:
-        raise InvalidArgumentError(f"invalid interval {word!r}") from error
 
 
 def _stamp(seconds: float) -> str:

@@ -57,11 +57,13 @@ class SpawnRequest:
         no_pivot: chroot instead of pivot_root, for a host that runs from an initramfs.
         hooks: runs the spec's hooks; None when there are none.
         cache: directory for compiled seccomp programs, only root's to write; empty for none.
+        cgroup: path of its control group, empty for none; None to look for a usable one.
     """
 
     __slots__ = (
         "bundle",
         "cache",
+        "cgroup",
         "debug",
         "gate",
         "hooks",
@@ -89,7 +91,9 @@ class SpawnRequest:
         no_pivot: bool = False,
         hooks: "HookRunner | None" = None,
         cache: str = "",
+        cgroup: str | None = None,
     ) -> None:
+        self.cgroup = cgroup
         self.id = id
         self.bundle = bundle
         self.spec = spec
@@ -112,6 +116,7 @@ class ExecRequest:
         spec: the container's OCI runtime document (for seccomp and the cgroup).
         process: OCI process object of the new process.
         cgroup: path of the container's cgroup; empty to stay in the caller's.
+        subgroup: path of a group below it, to run in; empty for the container's.
         stdio: descriptors of the process.
         sibling: as in SpawnRequest.
         preserve_fds: as in SpawnRequest.
@@ -128,6 +133,7 @@ class ExecRequest:
         "sibling",
         "spec",
         "stdio",
+        "subgroup",
         "target",
     )
 
@@ -143,7 +149,9 @@ class ExecRequest:
         preserve_fds: int = 0,
         cache: str = "",
         target: int = -1,
+        subgroup: str = "",
     ) -> None:
+        self.subgroup = subgroup
         self.pid = pid
         self.spec = spec
         self.process = process

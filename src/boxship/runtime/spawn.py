@@ -12,6 +12,7 @@ import sys
 from boxship.errors import ForbiddenError, InternalError, NotFoundError, UnsupportedError
 from boxship.kernel import KernelError, abi, process, seccomp, shield
 from boxship.runtime import init, rootless, sync
+from boxship.runtime.cgroupfs import cgroup_owner
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.handover import host_root, own_pipes, set_up
 from boxship.runtime.plan import make_plan
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["ExecRequest", "RootMount", "SpawnRequest", "Spawned", "Stdio", "spawn", "spawn_exec"]
 
 _SIGCHLD = 17
+# A version 2 group takes no processes: it hands controllers down, or is below a threaded one.
+_NO_PLACE = (errno.EBUSY, errno.EOPNOTSUPP)
 
 
 class Host:
@@ -120,7 +123,9 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         KernelError: a system call failed.
     """
     machine = host(kernel)
-    path = usable_path(kernel, request.spec, request.id)
+    path = request.cgroup
+    if path is None:
+        path = usable_path(kernel, request.spec, request.id)
     cgroup = _group(machine, path) or _absent(machine)
     plan = make_plan(request, machine.features, cgroup.mounts(), unprivileged=machine.unprivileged)
     if request.debug:
@@ -130,6 +135,7 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         cgroup.create()
         resources = (request.spec.get("linux") or {}).get("resources") or {}
         warnings = cgroup.apply(resources)
+        _delegate(machine, request, cgroup)
         spawned = _start(kernel, request, plan, cgroup)
     except BaseException:
         if not existed:
@@ -137,6 +143,13 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         raise
     spawned.warnings = (*warnings, *spawned.warnings)
     return spawned
+
+
+def _delegate(machine: Host, request: SpawnRequest, cgroup: "Cgroup") -> None:
+    uid = cgroup_owner(request.spec)
+    # An ordinary user's container is that user's already.
+    if uid is not None and not machine.unprivileged:
+        cgroup.delegate(uid)
 
 
 def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
@@ -155,14 +168,19 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
     birth = init.Birth(kernel, theirs, request.stdio)
     try:
         birth.target, flags = _find(kernel, request)
-        _equip(birth, request, plan, _group(machine, request.cgroup))
+        _equip(birth, request, plan, _group(machine, request.cgroup, request.subgroup))
         separate = bool(flags & abi.CLONE_NEWUSER)
         _protect(birth, machine, separate=separate)
         if separate and machine.unprivileged:
             # Its other namespaces are open to who has entered its user namespace only.
             birth.first = flags & (abi.CLONE_NEWUSER | abi.CLONE_NEWPID)
             flags &= ~birth.first
-        pid, pidfd = _clone_guest(birth, plan, sibling=request.sibling)
+        try:
+            pid, pidfd = _clone_guest(birth, plan, sibling=request.sibling)
+        except KernelError as error:
+            if error.errno not in _NO_PLACE or not _move_down(birth, machine, request):
+                raise
+            pid, pidfd = _clone_guest(birth, plan, sibling=request.sibling)
         if pid == 0:
             init.start_exec(birth, plan, flags, separate=separate)
     except BaseException:
@@ -172,6 +190,22 @@ def spawn_exec(kernel: "Kernel", request: ExecRequest) -> Spawned:
         _release(birth)
     warnings = set_up(kernel, ours, pid, plan, None)
     return Spawned(pid, pidfd, ours.detach(), tuple(warnings))
+
+
+def _move_down(birth: init.Birth, machine: Host, request: ExecRequest) -> bool:
+    """Aim at the group that the container's first process moved to; whether there is one.
+
+    A version 2 group that hands controllers down takes no processes, as in a container that runs an
+    engine or an init system of its own.
+    """
+    from boxship.runtime.cgroups.own import own_paths  # noqa: PLC0415 - hardly ever needed
+
+    path = own_paths(f"/proc/{request.pid}/cgroup").get("", "")
+    if request.subgroup or birth.directory < 0 or not path.startswith(f"{request.cgroup}/"):
+        return False
+    birth.kernel.close(birth.directory)
+    birth.directory = open_cgroup(machine.hierarchies, path).open_directory()
+    return True
 
 
 def _find(kernel: "Kernel", request: ExecRequest) -> tuple[int, int]:
@@ -268,14 +302,18 @@ def _protect(birth: init.Birth, machine: Host, *, separate: bool) -> None:
     birth.shield = shield.make(birth.channel.fileno())
 
 
-def _group(machine: Host, path: str) -> "Cgroup | None":
-    return open_cgroup(machine.hierarchies, path) if path else None
+def _group(machine: Host, path: str, subgroup: str = "") -> "Cgroup | None":
+    if not path:
+        return None
+    if subgroup:
+        return open_cgroup(machine.hierarchies, subgroup, around=path)
+    return open_cgroup(machine.hierarchies, path)
 
 
 def _absent(machine: Host) -> "Cgroup":
     from boxship.runtime.cgroups.absent import AbsentCgroup  # noqa: PLC0415 - rootless only
 
-    return AbsentCgroup(machine.hierarchies)
+    return AbsentCgroup(machine.hierarchies, by_choice=not machine.lacks_groups)
 
 
 def _foreign(pid: int) -> int:

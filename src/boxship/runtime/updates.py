@@ -1,6 +1,8 @@
 """`boxship-runtime update`: change the limits of a container."""
 
-from boxship.errors import ConflictError
+import sys
+
+from boxship.errors import BoxshipError, ConflictError, InvalidArgumentError, UnsupportedError
 from boxship.runtime import document
 from boxship.runtime.state import Store, group
 
@@ -9,30 +11,56 @@ if TYPE_CHECKING:
     from typing import Any
 
     from boxship.runtime.arguments import Arguments
+    from boxship.runtime.cgroups.api import Cgroup
 
 # option: section and key of the OCI resources object
 _NUMBERS = {
-    "memory": ("memory", "limit"),
-    "memory-reservation": ("memory", "reservation"),
-    "memory-swap": ("memory", "swap"),
     "cpu-period": ("cpu", "period"),
     "cpu-quota": ("cpu", "quota"),
     "cpu-share": ("cpu", "shares"),
+    "cpu-burst": ("cpu", "burst"),
+    "cpu-idle": ("cpu", "idle"),
+    "cpu-rt-period": ("cpu", "realtimePeriod"),
+    "cpu-rt-runtime": ("cpu", "realtimeRuntime"),
     "pids-limit": ("pids", "limit"),
     "blkio-weight": ("blockIO", "weight"),
 }
+_BYTES = {
+    "memory": ("memory", "limit"),
+    "memory-reservation": ("memory", "reservation"),
+    "memory-swap": ("memory", "swap"),
+    "kernel-memory": ("memory", "kernel"),
+    "kernel-memory-tcp": ("memory", "kernelTCP"),
+}
 _TEXTS = {"cpuset-cpus": ("cpu", "cpus"), "cpuset-mems": ("cpu", "mems")}
+_ZERO_IS_UNSET = {
+    "memory": [key for _, key in _BYTES.values()],
+    "cpu": ["shares", "quota", "period", "realtimePeriod", "realtimeRuntime", "cpus", "mems"],
+    "blockIO": ["weight"],
+}
+_REFUSED = ("l3-cache-schema", "mem-bw-schema")
+_UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 def update(store: Store, arguments: "Arguments", _: "Arguments") -> int:
-    """Apply new limits and remember them in the container's document."""
+    """Apply new limits and remember them in the container's document; all of them or none."""
     record = store.load(arguments.rest[0])
     if store.status(record) == "stopped":
         raise ConflictError(f"cannot update container {record.id}: it is stopped")
     resources = _resources(arguments)
-    group(record).apply(resources)
     linux = record.spec.setdefault("linux", {})
     kept = linux.setdefault("resources", {})
+    memory = resources.get("memory")
+    if memory:
+        resources = {**resources, "memory": _with_limits(memory, kept.get("memory") or {})}
+    cgroup = group(record)
+    try:
+        warnings = cgroup.apply(resources)
+    except BoxshipError:
+        _take_back(cgroup, {name: kept[name] for name in resources if kept.get(name)})
+        raise
+    for warning in warnings:
+        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
     for section, values in resources.items():
         if isinstance(values, dict):
             kept.setdefault(section, {}).update(values)
@@ -42,22 +70,66 @@ def update(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     return 0
 
 
+def _with_limits(memory: "dict[str, Any]", kept: "dict[str, Any]") -> "dict[str, Any]":
+    """Memory and memory with swap together: version 2 counts swap alone, their difference."""
+    both = dict(memory)
+    if memory.get("swap") and not memory.get("limit") and kept.get("limit"):
+        both["limit"] = kept["limit"]
+    if (memory.get("limit") or 0) > 0 and not memory.get("swap") and kept.get("swap"):
+        both["swap"] = kept["swap"]
+    return both
+
+
+def _take_back(cgroup: "Cgroup", former: "dict[str, Any]") -> None:
+    try:
+        cgroup.apply(former)
+    except BoxshipError as error:
+        sys.stderr.write(f"boxship-runtime: warning: a part of the update stays: {error}\n")
+
+
 def _resources(arguments: "Arguments") -> "dict[str, Any]":
     path = arguments.text("resources")
     if path:
-        found: dict[str, Any] = (
-            document.loads(document.read_text(0)) if path == "-" else document.read(path)
-        )
-        from boxship.runtime import shape  # noqa: PLC0415 - only for a file
-
-        shape.check(found, shape.RESOURCES, "resources")
-        # A devices list here would replace the rules the container was created with.
-        return {name: values for name, values in found.items() if name != "devices" and values}
+        return _from_file(path)
+    for option in _REFUSED:
+        if arguments.text(option):
+            msg = f"cannot honour --{option}: resctrl is not supported"
+            raise UnsupportedError(msg, hint="leave it out")
     resources: dict[str, Any] = {}
-    for option, (section, key) in _NUMBERS.items():
-        if arguments.text(option):
-            resources.setdefault(section, {})[key] = arguments.number(option)
-    for option, (section, key) in _TEXTS.items():
-        if arguments.text(option):
-            resources.setdefault(section, {})[key] = arguments.text(option)
+    for option, (section, key) in (_NUMBERS | _BYTES | _TEXTS).items():
+        if not arguments.text(option):
+            continue
+        value: int | str = arguments.text(option)
+        if option in _BYTES:
+            value = _bytes(option, arguments.text(option))
+        elif option in _NUMBERS:
+            value = arguments.number(option)
+        resources.setdefault(section, {})[key] = value
+    if not resources:
+        msg = "nothing to update"
+        raise InvalidArgumentError(msg, hint="give a limit, or --resources FILE")
     return resources
+
+
+def _from_file(path: str) -> "dict[str, Any]":
+    """An OCI resources object; a limit of 0 or empty, as in runc's template, is left as it is."""
+    from boxship.runtime import shape  # noqa: PLC0415 - only for a file
+
+    found: dict[str, Any] = (
+        document.loads(document.read_text(0)) if path == "-" else document.read(path)
+    )
+    shape.check(found, shape.RESOURCES, "resources")
+    for section, keys in _ZERO_IS_UNSET.items():
+        for key in keys:
+            if found.get(section) and not found[section].get(key):
+                found[section].pop(key, None)
+    # A devices list here would replace the rules the container was created with.
+    return {name: values for name, values in found.items() if name != "devices" and values}
+
+
+def _bytes(option: str, word: str) -> int:
+    number = word.lower().rstrip("bkmgt")
+    shift = _UNITS.get(word[len(number) :].lower().removesuffix("b"))
+    if shift is None or not number.removeprefix("-").isdigit():
+        raise InvalidArgumentError(f"--{option} needs a number of bytes, not {word!r}")
+    return int(number) << shift

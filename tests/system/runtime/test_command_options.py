@@ -43,7 +43,10 @@ def test_exec_in_a_group_below_the_containers(box):
     box.shell("exec sleep 100").start()
     command = ("cat", "/proc/self/cgroup")
     assert "does not exist" in box.command("exec", "--cgroup", "below", box.id, *command).err
-    assert "leads out" in box.command("exec", "--cgroup", "../x", box.id, *command).err
+    assert (
+        "invalid --cgroup ../x: `..` components"
+        in box.command("exec", "--cgroup", "../x", box.id, *command).err
+    )
     group = open_cgroup(detect(), f"{box.spec['linux']['cgroupsPath']}/below")
     group.create()
     try:
@@ -54,7 +57,7 @@ def test_exec_in_a_group_below_the_containers(box):
 
 
 def test_cgroup_managers_that_are_not_there_are_refused(box):
-    for name in ("systemd", "disabled", "odd"):
+    for name in ("systemd", "odd"):
         result = box.command("--cgroup-manager", name, "list")
         assert (result.code, "not supported" in result.err) == (1, True), name
     assert box.command("--cgroup-manager", "cgroupfs", "list").code == 0

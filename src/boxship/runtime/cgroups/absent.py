@@ -1,4 +1,4 @@
-"""A container without a control group: its maker may not make one (rootless use).
+"""A container without a control group: its maker may not make one (rootless use), or would not.
 
 Its processes are found by their pid namespace; what needs a group is refused.
 """
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from boxship.runtime.cgroups.stats import CgroupStats
 
-_HINT = "delegate a cgroup v2 subtree to this user, or leave it out"
+_HINT = (
+    "leave it out, or let it have one: a cgroup v2 subtree that is delegated to this user, "
+    "--cgroup-manager cgroupfs"
+)
 _UNSET = (None, 0, -1, "", False)
 
 
@@ -26,16 +29,25 @@ class AbsentCgroup:
 
     path = ""
 
-    def __init__(self, hierarchies: Hierarchies, pid: int = 0, start_time: int = 0) -> None:
+    def __init__(
+        self,
+        hierarchies: Hierarchies,
+        pid: int = 0,
+        start_time: int = 0,
+        *,
+        by_choice: bool = False,
+    ) -> None:
         """Name the container by its first process.
 
         Args:
             hierarchies: from `detect`.
             pid: 0 before there is one.
             start_time: of that process, so that a re-used pid is not taken for it.
+            by_choice: there could be one; so device rules, which only a group has, are refused.
         """
         self.version = hierarchies.version
         self._hierarchies = hierarchies
+        self._by_choice = by_choice
         self._pid = pid
         self._start_time = start_time
 
@@ -50,7 +62,8 @@ class AbsentCgroup:
 
     def apply(self, resources: "Mapping[str, Any]") -> tuple[str, ...]:
         # Nodes of the host are as open as to the user: a user namespace opens none.
-        asked = [n for n, value in resources.items() if n != "devices" and _is_set(value)]
+        left_out = () if self._by_choice else ("devices",)
+        asked = [n for n, value in resources.items() if n not in left_out and _is_set(value)]
         if asked:
             raise _missing(f"set linux.resources.{asked[0]}")
         return ()
@@ -63,6 +76,9 @@ class AbsentCgroup:
 
     def open_directory(self) -> int:
         return -1
+
+    def delegate(self, uid: int) -> None:
+        del uid
 
     def freeze(self) -> None:
         raise _missing("pause")
@@ -119,7 +135,7 @@ def _is_set(value: object) -> bool:
 
 
 def _missing(what: str) -> UnsupportedError:
-    msg = f"cannot {what}: this container has no control group, for its user may not make one"
+    msg = f"cannot {what}: this container has no control group"
     return UnsupportedError(msg, hint=_HINT)
 
 

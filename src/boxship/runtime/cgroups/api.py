@@ -66,6 +66,9 @@ class Cgroup(Protocol):
     def open_directory(self) -> int:
         """A descriptor for `CLONE_INTO_CGROUP` (v2), or -1 where only `add` works (v1)."""
 
+    def delegate(self, uid: int) -> None:
+        """Let a user of the host make groups below this one, where that is safe (version 2)."""
+
     def freeze(self) -> None:
         """Stop every process; returns once all are stopped."""
 
@@ -74,7 +77,7 @@ class Cgroup(Protocol):
     def frozen(self) -> bool: ...
 
     def kill(self) -> None:
-        """SIGKILL every process of the group and its descendants, frozen ones too."""
+        """SIGKILL every process of the group and its descendants, whoever froze them."""
 
     def processes(self) -> list[int]:
         """Process ids in the group and its descendants; empty when the group is gone."""

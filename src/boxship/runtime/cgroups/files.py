@@ -160,6 +160,15 @@ def kill(pid: int) -> None:
         return
 
 
+def huge_page_sizes(directory: str, limit: str) -> list[str]:
+    """Sizes of huge pages that a group counts, as `2MB`; limit is how the limit's file ends."""
+    try:
+        names = [name.split(".") for name in os.listdir(directory)]  # noqa: PTH208 - slow
+    except OSError:
+        return []
+    return sorted(name[1] for name in names if name[0] == "hugetlb" and name[2:] == [limit])
+
+
 def children(directory: str) -> list[str]:
     """The groups directly below one."""
     try:

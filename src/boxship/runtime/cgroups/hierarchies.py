@@ -54,12 +54,13 @@ def detect(mountinfo: str = "/proc/self/mountinfo") -> Hierarchies:
     return Hierarchies(v1, unified, _unified_controllers(unified))
 
 
-def open_cgroup(hierarchies: Hierarchies, path: str) -> "Cgroup":
+def open_cgroup(hierarchies: Hierarchies, path: str, around: str = "") -> "Cgroup":
     """Name a group; nothing is touched until `create`.
 
     Args:
         hierarchies: from `detect`.
         path: OCI `linux.cgroupsPath`; a relative one is taken from the hierarchies' roots too.
+        around: a group that it is below of: entered on version 1 hierarchies where it is not.
 
     Raises:
         InvalidArgumentError: the path is empty, is the root or climbs out of it.
@@ -75,7 +76,7 @@ def open_cgroup(hierarchies: Hierarchies, path: str) -> "Cgroup":
         return UnifiedCgroup(hierarchies, normal)
     from boxship.runtime.cgroups.v1 import LegacyCgroup  # noqa: PLC0415 - one of the two
 
-    return LegacyCgroup(hierarchies, normal)
+    return LegacyCgroup(hierarchies, normal, around)
 
 
 def _names(after: str) -> list[str]:

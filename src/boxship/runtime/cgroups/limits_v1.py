@@ -17,10 +17,6 @@ _THROTTLES = (
     ("throttleReadIOPSDevice", "blkio.throttle.read_iops_device"),
     ("throttleWriteIOPSDevice", "blkio.throttle.write_iops_device"),
 )
-_MEMORY_OTHERS = (
-    ("reservation", "memory.soft_limit_in_bytes"),
-    ("swappiness", "memory.swappiness"),
-)
 _WEIGHTS = (("weight", "weight"), ("leafWeight", "leaf_weight"))
 _KERNEL = "memory.kmem.limit_in_bytes"
 _PAGE = 65536  # the largest of any architecture: limits are rounded to pages
@@ -107,9 +103,10 @@ def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
         _memory_limit(group, limit, swap)
     if swap:
         group.set_if_offered("memory", _WITH_SWAP, str(swap), "" if swap == -1 else _NO_SWAP)
-    for key, name in _MEMORY_OTHERS:
-        if memory.get(key) is not None:
-            group.set("memory", name, str(memory[key]))
+    if memory.get("reservation"):
+        group.set("memory", "memory.soft_limit_in_bytes", str(memory["reservation"]))
+    if memory.get("swappiness") is not None:
+        group.set("memory", "memory.swappiness", str(memory["swappiness"]))
     if memory.get("disableOOMKiller") is not None:
         group.set("memory", "memory.oom_control", str(int(memory["disableOOMKiller"])))
     _kernel_memory(group, memory)

@@ -121,7 +121,7 @@ def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
     if limit:
         group.set("memory.max", files.amount(limit))
     _set_swap(group, swap_value)
-    if memory.get("reservation") is not None:
+    if memory.get("reservation"):
         group.set("memory.low", files.amount(memory["reservation"]))
 
 

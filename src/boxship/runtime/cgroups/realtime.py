@@ -5,6 +5,7 @@ children more than it has. Only the groups that are this program's own get a bud
 """
 
 import os
+from itertools import pairwise
 
 from boxship.runtime.cgroups import files
 
@@ -30,7 +31,7 @@ def grant(directory: str, levels: int, runtime: int, period: int | None) -> None
         above.append(os.path.dirname(above[-1]))  # noqa: PTH120 - pathlib is slow to import
     needed = share
     wanted: list[tuple[str, float]] = []
-    for below, parent in zip(above, above[1:], strict=False):
+    for below, parent in pairwise(above):
         others = [child for child in files.children(parent) if child != below]
         needed = max(needed + sum(map(_share, others)), _share(parent))
         wanted.append((parent, needed))

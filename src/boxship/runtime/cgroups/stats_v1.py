@@ -1,7 +1,7 @@
 """Counters of a version 1 group."""
 
-from boxship.runtime.cgroups.files import flat_keyed, read_or, whole
-from boxship.runtime.cgroups.stats import CgroupStats, IoStat
+from boxship.runtime.cgroups.files import flat_keyed, huge_page_sizes, read_or, whole
+from boxship.runtime.cgroups.stats import CgroupStats, IoStat, Use
 
 # What an unlimited v1 counter reads: LONG_MAX rounded down to a page, whatever the page size.
 _UNLIMITED = 1 << 62
@@ -11,6 +11,7 @@ def read_stats(directories: dict[str, str]) -> CgroupStats:
     """Sample a group; counters of controllers the host lacks are 0."""
     cpu = flat_keyed(_text(directories, "cpu", "cpu.stat"))
     limit = _number(directories, "memory", "memory.limit_in_bytes")
+    memory = flat_keyed(_text(directories, "memory", "memory.stat"))
     return CgroupStats(
         cpu_total=_number(directories, "cpuacct", "cpuacct.usage"),
         cpu_user=_number(directories, "cpuacct", "cpuacct.usage_user"),
@@ -23,7 +24,12 @@ def read_stats(directories: dict[str, str]) -> CgroupStats:
         memory_max_usage=_number(directories, "memory", "memory.max_usage_in_bytes"),
         memory_limit=0 if limit >= _UNLIMITED else limit,
         memory_failures=_number(directories, "memory", "memory.failcnt"),
-        memory=flat_keyed(_text(directories, "memory", "memory.stat")),
+        memory=memory,
+        cache=memory.get("cache", 0),
+        swap=_use(directories, "memory", "memory.memsw."),
+        kernel=_use(directories, "memory", "memory.kmem."),
+        kernel_tcp=_use(directories, "memory", "memory.kmem.tcp."),
+        huge_pages=_huge_pages(directories),
         pids_current=_number(directories, "pids", "pids.current"),
         pids_limit=_number(directories, "pids", "pids.max"),
         io=_io(
@@ -31,6 +37,22 @@ def read_stats(directories: dict[str, str]) -> CgroupStats:
             _text(directories, "blkio", "blkio.throttle.io_serviced_recursive"),
         ),
     )
+
+
+def _use(directories: dict[str, str], controller: str, prefix: str) -> Use:
+    limit = _number(directories, controller, f"{prefix}limit_in_bytes")
+    return Use(
+        usage=_number(directories, controller, f"{prefix}usage_in_bytes"),
+        max_usage=_number(directories, controller, f"{prefix}max_usage_in_bytes"),
+        limit=0 if limit >= _UNLIMITED else limit,
+        failures=_number(directories, controller, f"{prefix}failcnt"),
+    )
+
+
+def _huge_pages(directories: dict[str, str]) -> dict[str, Use]:
+    directory = directories.get("hugetlb")
+    sizes = huge_page_sizes(directory, "limit_in_bytes") if directory else []
+    return {size: _use(directories, "hugetlb", f"hugetlb.{size}.") for size in sizes}
 
 
 def _text(directories: dict[str, str], controller: str, name: str) -> str:

@@ -5,6 +5,7 @@ Documentation/admin-guide/cgroup-v1 in the kernel tree.
 # The launcher imports this, and pathlib costs more than a container's groups.
 # ruff: noqa: PTH102, PTH112, PTH120
 
+import errno
 import os
 import time
 
@@ -31,8 +32,16 @@ class LegacyCgroup:
 
     version = 1
 
-    def __init__(self, hierarchies: Hierarchies, path: str) -> None:
+    def __init__(self, hierarchies: Hierarchies, path: str, around: str = "") -> None:
+        """Name a group.
+
+        Args:
+            hierarchies: from `detect`.
+            path: of the group.
+            around: a group that it is below of, to enter on hierarchies where the former is not.
+        """
         self.path = path
+        self._around = {point + path: point + around for point in hierarchies.v1.values() if around}
         self._hierarchies = hierarchies
         self._directories = {name: point + path for name, point in hierarchies.v1.items()}
         # Controllers mounted together share a directory: each is visited once, in mount order.
@@ -42,7 +51,8 @@ class LegacyCgroup:
         self._listing = self._freezer or (self._unique[-1] if self._unique else "")
 
     def exists(self) -> bool:
-        return bool(self._listing) and os.path.isdir(self._listing)
+        # Who made it by hand may have made it on one hierarchy only.
+        return os.path.isdir(self._listing or "/nowhere") or any(map(os.path.isdir, self._unique))
 
     def permitted(self) -> bool:
         from boxship.runtime.cgroups.own import can_make  # noqa: PLC0415 - root need not ask
@@ -64,7 +74,9 @@ class LegacyCgroup:
 
     def enter(self) -> None:
         for directory in self._unique:
-            files.write(directory, "tasks", "0")
+            around = self._around.get(directory)
+            chosen = directory if around is None or os.path.isdir(directory) else around
+            files.write(chosen, "tasks", "0")
 
     def open_directory(self) -> int:
         return -1
@@ -103,19 +115,46 @@ class LegacyCgroup:
         return files.read_or(self._freezer, "freezer.state", "") in ("FROZEN", "FREEZING")
 
     def kill(self) -> None:
-        if not self.processes():
+        if not self._everywhere():
             # Only a process of the group could put another one there.
             return
+        freezer = self._freezer if os.path.isdir(self._freezer or "/nowhere") else ""
         # Frozen processes cannot exit, so no listed pid can have been given to another process.
-        if self._freezer and self.exists():
+        if freezer:
             self._freeze(_FREEZE_TO_KILL_SECONDS)
-        for pid in self.processes():
+        for pid in self._everywhere():
             files.kill(pid)
-        if self._freezer and self.exists():
+        if freezer:
             self.thaw()
+            self._release()
+
+    def _everywhere(self) -> list[int]:
+        """Processes of the group on any hierarchy: each may have been moved on some of them."""
+        found = {pid for directory in self._unique for pid in files.processes(directory)}
+        return sorted(found)
+
+    def _release(self) -> None:
+        """Let killed processes end that somebody froze: in another group, or in one above this.
+
+        A process that changes groups takes on the state of the new one.
+        """
+        top = self._hierarchies.v1["freezer"]
+        held = files.read_or(self._freezer, "freezer.parent_freezing", "") == "1"
+        within = set(files.processes(self._freezer))
+        for pid in self._everywhere():
+            if held or pid not in within:
+                try:
+                    files.write(top if held else self._freezer, "cgroup.procs", str(pid))
+                except OSError as failure:
+                    if failure.errno != errno.ESRCH:
+                        raise
 
     def processes(self) -> list[int]:
         return files.processes(self._listing) if self._listing else []
+
+    def delegate(self, uid: int) -> None:
+        """Nothing: who owns a group of version 1 could lift its limits (OCI runtime spec)."""
+        del uid
 
     def oom_kills(self) -> int:
         memory = self._directories.get("memory")

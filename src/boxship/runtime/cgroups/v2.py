@@ -37,6 +37,7 @@ _KEPT_BACK = frozenset(
         errno.EPERM,
     )
 )
+_DELEGATED = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
 _WANTED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb", "rdma")
 
 
@@ -93,6 +94,16 @@ class UnifiedCgroup:
 
     def _open(self) -> int:
         return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def delegate(self, uid: int) -> None:
+        # `config-linux`, "Cgroup ownership": these files only, or the user could lift the limits.
+        listed = files.read_or("/sys/kernel/cgroup", "delegate", "").split() or _DELEGATED
+        for name in ("", *listed):
+            try:
+                os.chown(f"{self._directory}/{name}", uid, -1)
+            except FileNotFoundError:
+                # The list names files of controllers that a group may lack.
+                continue
 
     def freeze(self) -> None:
         files.write(self._directory, "cgroup.freeze", "1")

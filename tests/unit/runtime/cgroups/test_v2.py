@@ -106,7 +106,7 @@ def test_what_this_kernel_lacks_warns(tree: Any) -> None:
 def test_memory_options_that_version_2_lacks(tree: Any, name: str, value: int) -> None:
     group = open_cgroup(tree.v2("memory"), "/c1")
     tree.put("c1", *_FILES)
-    with pytest.raises(UnsupportedError, match=f"cannot honour memory.{name} of cgroup /c1"):
+    with pytest.raises(UnsupportedError, match=rf"memory\.{name} of cgroup /c1"):
         group.apply({"memory": {"limit": 4096, name: value}})
     assert tree.read("c1/memory.max") == ""
 
@@ -186,7 +186,7 @@ def test_unified_resources(tree: Any) -> None:
     group.apply({"unified": {"memory.high": "4096"}})
     assert tree.read("c1/memory.high") == "4096"
     for name in ("../memory.max", "NOT-A-KEY", "memory.", ".max"):
-        with pytest.raises(InvalidArgumentError, match="has not the form CONTROLLER.VALUE"):
+        with pytest.raises(InvalidArgumentError, match="has not the form CONTROLLER"):
             group.apply({"unified": {name: "1"}})
     with pytest.raises(UnsupportedError, match="controller `foo` is not available"):
         group.apply({"unified": {"foo.bar": "1"}})
