@@ -1,13 +1,12 @@
 """`create` of the OCI runtime: a container up to the point where its program would start."""
 
 import os
-import sys
 import time
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError
 from boxship.runtime import document, shape, sync
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.lifecycle import destroy, runner_of
+from boxship.runtime.lifecycle import release, runner_of, warn
 from boxship.runtime.rendezvous import listen, send_console
 from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
 from boxship.runtime.state import OCI_VERSION, Record, Store, group
@@ -115,8 +114,10 @@ def create(
         return _make(kernel, store, record, options, directory if detached else "")
     except BaseException:
         if record.pid:
-            destroy(record)
-        store.forget(container_id)
+            # Hooks may have run that poststop undoes.
+            release(kernel, store, record)
+        else:
+            store.forget(container_id)
         raise
 
 
@@ -147,8 +148,7 @@ def _make(
     finally:
         if gate >= 0:
             os.close(gate)
-    for warning in spawned.warnings:
-        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
+    warn(spawned.warnings)
     created = Created(record, spawned, sync.Channel(spawned.sync), hooks)
     record.pid = spawned.pid
     try:

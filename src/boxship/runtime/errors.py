@@ -13,7 +13,8 @@ class StartFailedError(BoxshipError):
     """The container or exec process was made, but its program could not be started.
 
     Attributes:
-        reason: `not_found` (no such program), `permission` (not executable) or `other`.
+        reason: `not_found` (no such program), `permission` (not executable), `hook` (a hook that
+            runs before it failed) or `other`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -25,3 +26,10 @@ class StartFailedError(BoxshipError):
     def exit_code(self) -> int:
         """What a shell would return, and what Docker records: 127, 126 or 128."""
         return _EXIT_CODES.get(self.reason, 128)
+
+
+class HookFailedError(BoxshipError):
+    """A hook of the spec failed, or took too long."""
+
+    kind = "internal"
+    reason = "hook"

@@ -13,6 +13,7 @@ from boxship.errors import BoxshipError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime import program, reaper, sync
 from boxship.runtime.console import MakeTerminal, place_stdio
+from boxship.runtime.errors import HookFailedError
 from boxship.runtime.handover import clone_trees
 from boxship.runtime.rootless import closed_by
 from boxship.runtime.steps import Context
@@ -98,7 +99,7 @@ def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "
         for step in plan.build:
             step.execute(context)
         if hooks is not None:
-            _run_hooks(birth.channel, hooks)
+            _run_hooks(birth, context, hooks)
         for step in plan.enter:
             step.execute(context)
         # No way back to the host's files by a descriptor (CVE-2024-21626).
@@ -270,10 +271,13 @@ def _gather(channel: sync.Channel, first: sync.Message, count: int) -> tuple[int
     return tuple(trees)
 
 
-def _run_hooks(channel: sync.Channel, hooks: "HookRunner") -> None:
+def _run_hooks(birth: Birth, context: Context, hooks: "HookRunner") -> None:
+    if hooks.needs_root:
+        # They look for mounts where config.json says that the root is: the stage lies over that.
+        birth.kernel.move_mount(context.root, context.stage)
     if hooks.needs_parent:
-        channel.send(sync.HOOKS)
-        if channel.receive() is None:
+        birth.channel.send(sync.HOOKS)
+        if birth.channel.receive() is None:
             os._exit(_FAILED)
     hooks.run("createContainer")
 
@@ -293,7 +297,7 @@ def _finish(
     listener = _wait(birth)
     try:
         if hooks is not None:
-            hooks.run("startContainer")
+            hooks.run("startContainer", 0, "created", context.environment)
         if not context.leader:
             _be_born(birth, context)
         _default_signals()
@@ -337,6 +341,8 @@ def _default_signals() -> None:
 def _report(channel: sync.Channel, error: BaseException) -> None:
     if isinstance(error, program.ProgramError):
         channel.send_error(error.reason, error.number, str(error))
+    elif isinstance(error, HookFailedError):
+        channel.send_error(sync.HOOK, 0, str(error))
     elif isinstance(error, BoxshipError):
         channel.send_error(sync.OTHER, 0, str(error))
     elif isinstance(error, KernelError):

@@ -7,11 +7,12 @@ boxship.runtime.foreground.
 import _socket
 import errno
 import os
+import sys
 
 from boxship.errors import ConflictError, NotFoundError
 from boxship.kernel import KernelError
 from boxship.runtime import sync
-from boxship.runtime.errors import StartFailedError
+from boxship.runtime.errors import HookFailedError, StartFailedError
 from boxship.runtime.rendezvous import connect
 from boxship.runtime.state import Record, Store, group, oci_state
 
@@ -27,9 +28,12 @@ _SIGKILL = 9
 def start(kernel: "Kernel", store: Store, container_id: str) -> None:
     """Let a created container's program run.
 
+    A hook that fails ends the container and deletes it (OCI runtime spec, "Lifecycle").
+
     Raises:
         ConflictError: it is not in the state `created`.
-        StartFailedError: the program could not be executed.
+        StartFailedError: the program could not be executed, or a startContainer hook failed.
+        HookFailedError: a poststart hook failed.
     """
     record = store.load(container_id)
     status = store.status(record)
@@ -40,10 +44,16 @@ def start(kernel: "Kernel", store: Store, container_id: str) -> None:
     os.unlink(path)  # noqa: PTH108 - pathlib is slow to import
     channel = sync.Channel(caller.detach())
     channel.send(sync.GO)
-    expect_program(channel)
-    hooks = runner_of(kernel, record)
-    if hooks is not None:
-        hooks.run("poststart", record.pid, "running")
+    try:
+        expect_program(channel)
+        hooks = runner_of(kernel, record)
+        if hooks is not None:
+            hooks.run("poststart", record.pid, "running")
+    except (StartFailedError, HookFailedError) as error:
+        if error.reason == sync.HOOK:
+            _kill_and_wait(kernel, record)
+            release(kernel, store, record)
+        raise
 
 
 def expect_program(channel: sync.Channel) -> None:
@@ -113,7 +123,13 @@ def release(kernel: "Kernel", store: Store, record: Record) -> None:
     hooks = runner_of(kernel, record)
     store.forget(record.id)
     if hooks is not None:
-        hooks.run("poststop", record.pid, "stopped")
+        warn(hooks.run_poststop())
+
+
+def warn(warnings: "list[str] | tuple[str, ...]") -> None:
+    """Tell of what was not done and keeps nothing from going on."""
+    for warning in warnings:
+        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
 
 
 def runner_of(kernel: "Kernel", record: Record) -> "HookRunner | None":

@@ -93,7 +93,7 @@ class Plan:
         oom_score: oom_score_adj, None to leave it.
         trees: mounts that the parent prepares.
         build: what the child does up to the hooks.
-        enter: how the child enters the root.
+        enter: what follows the hooks that still may change the tree: close it, and enter it.
         process: what follows inside.
         hooks: `hooks` of the spec.
     """
@@ -180,7 +180,8 @@ def make_plan(
     _plan_root(plan, request, features)
     _plan_names(plan, spec)
     _plan_tree(plan, request, cgroups)
-    plan.enter = [MoveRoot() if request.no_pivot else EnterRoot()]
+    _plan_closing(plan, spec)
+    plan.enter.append(MoveRoot() if request.no_pivot else EnterRoot())
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     if propagation:
         # The root's only: other mounts have what their own entries ask for.
@@ -260,9 +261,13 @@ def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount,
         size = (spec["process"] or {}).get("consoleSize") or {}
         rows, columns = size.get("height") or 0, size.get("width") or 0
         plan.build.append(MakeTerminal((rows, columns), console=not mounts.binds_dev))
-    plan.build += [MakeReadOnly(path) for path in linux.get("readonlyPaths") or ()]
-    plan.build += [Mask(path) for path in linux.get("maskedPaths") or ()]
+
+
+def _plan_closing(plan: Plan, spec: "dict[str, Any]") -> None:
+    linux = spec.get("linux") or {}
+    plan.enter += [MakeReadOnly(path) for path in linux.get("readonlyPaths") or ()]
+    plan.enter += [Mask(path) for path in linux.get("maskedPaths") or ()]
     if plan.process.directory != "/":
-        plan.build.append(MakeDirectory(plan.process.directory))
+        plan.enter.append(MakeDirectory(plan.process.directory))
     if (spec.get("root") or {}).get("readonly"):
-        plan.build.append(MakeRootReadOnly())
+        plan.enter.append(MakeRootReadOnly())

@@ -31,6 +31,7 @@ BORN = "B"
 
 NOT_FOUND = "not_found"
 PERMISSION = "permission"
+HOOK = "hook"
 OTHER = "other"
 
 _REASONS = {
@@ -52,7 +53,7 @@ class Message:
     Attributes:
         kind: READY, CONSOLE, ERROR, HOOKS, GO, SETUP or BORN.
         fds: descriptors that came with it; the receiver closes them.
-        reason: with ERROR: `not_found`, `permission` or `other`.
+        reason: with ERROR: `not_found`, `permission`, `hook` or `other`.
         number: with ERROR: errno, or 0.
         text: with ERROR: what failed, for the user.
     """

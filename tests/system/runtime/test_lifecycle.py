@@ -209,51 +209,6 @@ def test_list(make_box):
     assert first.command("list").out.startswith("ID ")
 
 
-def test_hooks_run_in_order_and_see_the_state(box, tmp_path):
-    trace = tmp_path / "trace"
-    script = f'cat >> {trace}; echo " $0 $MARK" >> {trace}'
-    names = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart"]
-    names.append("poststop")
-    box.spec["hooks"] = {
-        name: [{"path": "/bin/sh", "args": ["sh", "-c", script, name], "env": ["MARK=m"]}]
-        for name in names
-        if name != "startContainer"
-    }
-    box.spec["hooks"]["startContainer"] = [
-        {"path": "/bin/sh", "args": ["sh", "-c", "cat > /home/seen"], "env": ["PATH=/bin"]}
-    ]
-    box.spec["mounts"].append({"destination": "/home", "type": "tmpfs", "options": []})
-    result = box.shell("cat /home/seen").run()
-    assert result.code == 0, result.err
-    assert json.loads(result.out)["id"] == box.id
-    lines = trace.read_text().splitlines()
-    assert [line.rpartition("} ")[2] for line in lines] == [
-        f"{name} m" for name in names if name != "startContainer"
-    ]
-    states = [json.loads(line.rpartition(" ")[0].rpartition(" ")[0]) for line in lines]
-    assert [state["status"] for state in states] == [
-        "creating",
-        "creating",
-        "creating",
-        "running",
-        "stopped",
-    ]
-
-
-def test_a_failing_hook_stops_the_start(box):
-    script = "echo it broke >&2; exit 3"
-    box.spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
-    result = box.run()
-    assert result.code == 1
-    assert "createRuntime hook /bin/sh failed with status 3: it broke" in result.err
-
-
-def test_a_slow_hook_is_killed(box):
-    hook = {"path": "/bin/sleep", "args": ["sleep", "100"], "timeout": 0.1}
-    box.spec["hooks"] = {"createContainer": [hook]}
-    assert "createContainer hook /bin/sleep took longer than 0.1 s" in box.run().err
-
-
 def test_a_terminal_goes_to_the_console_socket(box, tmp_path):
     box.process["terminal"] = True
     box.shell("test -t 0 && tty && stty size && ls /dev/console").save()
