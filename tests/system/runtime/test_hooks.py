@@ -103,7 +103,7 @@ def test_a_hook_in_the_root_has_the_containers_environment_not_the_hosts(box):
     box.spec["hooks"] = {"startContainer": [shell_hook("env > /home/seen")]}
     result = box.shell("cat /home/seen").run()
     names = {line.partition("=")[0] for line in result.out.splitlines()}
-    assert names - {"SHLVL", "PWD"} == {"PATH", "HOME", "MARK"}
+    assert names - {"SHLVL", "PWD"} == {"PATH", "TERM", "HOME", "MARK"}
 
 
 def test_a_hook_starts_in_the_bundle_with_plain_signals_and_no_descriptors(box, tmp_path):
