@@ -113,6 +113,10 @@ class Response:
     def _finish(self, *, reusable: bool) -> None:
         if not self._done:
             self._done = True
+            if not reusable:
+                # The answer alone has the socket when it is the last one: a body without end would
+                # go on coming.
+                self._raw.close()
             self._release(reusable)
 
 

@@ -17,7 +17,22 @@ BUSYBOX = Path("/bin/busybox")
 USER_NAMESPACES = ("private", "host")
 _APPLETS = (
     *("sh", "cat", "ls", "id", "true", "sleep", "echo", "mount", "umount", "nc", "head", "find"),
-    *("mknod", "chmod", "yes", "touch", "readlink", "wget", "nslookup", "stat", "ping", "grep"),
+    *(
+        "mknod",
+        "chmod",
+        "yes",
+        "touch",
+        "readlink",
+        "wget",
+        "nslookup",
+        "stat",
+        "ping",
+        "grep",
+        "mkdir",
+        "mv",
+        "rm",
+        "ln",
+    ),
 )
 _PRELUDE = """
 import ctypes, errno, os, stat, sys
