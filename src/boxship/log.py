@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 _threshold = _LEVELS["info"]
+_bound = 0
 _tasks: "set[asyncio.Task[Any]]" = set()
 
 
@@ -29,6 +30,16 @@ def set_level(name: str) -> None:
         msg = f"unknown log level {name!r}: use debug, info, warn or error"
         raise ValueError(msg)
     _threshold = _LEVELS[name]
+
+
+def bound(size: int) -> None:
+    """Keep the file that standard error appends to near a size, in bytes.
+
+    What is over moves to PATH.1, which held what was before: twice the size is on disk at most.
+    Processes that share the descriptor share the bound.
+    """
+    global _bound  # noqa: PLW0603 - as above
+    _bound = size
 
 
 def debug(message: str) -> None:
@@ -63,9 +74,20 @@ def _write(level: str, message: str) -> None:
     try:
         sys.stderr.write(line)
         sys.stderr.flush()
+        if _bound and os.fstat(2).st_size > _bound:
+            _empty()
     except (OSError, ValueError):
         # A daemon whose terminal or log disk went away must go on.
         return
+
+
+def _empty() -> None:
+    # In place: others append to the same file, and would go on in one that was renamed.
+    path = os.readlink("/proc/self/fd/2")  # noqa: PTH115 - no pathlib in the keeper
+    with open(path, "rb") as full, open(f"{path}.1", "wb") as old:  # noqa: PTH123 - as above
+        old.write(full.read(2 * _bound))
+    os.chmod(f"{path}.1", 0o600)  # noqa: PTH101 - as above
+    os.ftruncate(2, 0)
 
 
 def create_task(work: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":

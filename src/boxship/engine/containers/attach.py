@@ -1,8 +1,12 @@
 """attach: connect a client to a container's standard streams."""
 
+import time
+from collections.abc import AsyncIterator
+
 from boxship.engine.containers.sessions import (
     LiveSession,
     PendingSession,
+    Replay,
     ReplaySession,
     streams_of,
 )
@@ -14,6 +18,8 @@ from boxship.engine.logs.reader import read_log
 from boxship.engine.values import AttachRequest, LogQuery
 from boxship.errors import ConflictError
 
+_PIECE = 65536
+
 
 async def attach(context: Context, entry: Entry, request: AttachRequest) -> Session:
     """Connect now when it runs, else as soon as it starts.
@@ -23,9 +29,10 @@ async def attach(context: Context, entry: Entry, request: AttachRequest) -> Sess
     """
     container = entry.container
     tty = container.config.tty
-    replay: list[bytes] = []
+    replay = Replay()
     if request.logs and container.log_path:
-        replay = await _written(entry, request)
+        # What is written from now on comes from the process itself.
+        replay = Replay(_written(entry, request, time.time_ns()))
     if not request.stream:
         return ReplaySession(replay, tty=tty)
     async with entry.lock:
@@ -43,13 +50,13 @@ async def attach(context: Context, entry: Entry, request: AttachRequest) -> Sess
         if not container.config.open_stdin:
             streams = streams._replace(stdin=False)
         if status != "running":
-            pending = PendingSession(streams, tty=tty, replay=b"".join(replay))
+            pending = PendingSession(streams, tty=tty, replay=replay)
             entry.pending.append(pending)
             return pending
         connection = await context.supervisor.attach(
             entry.id, None, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr
         )
-        return LiveSession(connection, tty=tty, replay=b"".join(replay))
+        return LiveSession(connection, tty=tty, replay=replay)
 
 
 async def bind_pending(context: Context, entry: Entry) -> None:
@@ -66,10 +73,16 @@ async def bind_pending(context: Context, entry: Entry) -> None:
     entry.pending.clear()
 
 
-async def _written(entry: Entry, request: AttachRequest) -> list[bytes]:
-    query = LogQuery(stdout=request.stdout, stderr=request.stderr)
+async def _written(entry: Entry, request: AttachRequest, until: int) -> AsyncIterator[bytes]:
+    query = LogQuery(stdout=request.stdout, stderr=request.stderr, until=until)
     tty = entry.container.config.tty
-    return [
-        one.data if tty else frame(one.stream, one.data)
-        async for one in read_log(entry.container, query, entry.log_end)
-    ]
+    batch: list[bytes] = []
+    size = 0
+    async for one in read_log(entry.container, query, entry.log_end):
+        batch.append(one.data if tty else frame(one.stream, one.data))
+        size += len(batch[-1])
+        if size >= _PIECE:
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -23,14 +23,36 @@ def streams_of(request: AttachRequest) -> Streams:
     return Streams(request.stdin, request.stdout, request.stderr)
 
 
+class Replay:
+    """What was written before, taken from the log at the client's pace: never all of it at once."""
+
+    def __init__(self, pieces: AsyncIterator[bytes] | None = None) -> None:
+        self._pieces = pieces
+
+    async def read(self) -> bytes:
+        """The next piece; empty at the end."""
+        if self._pieces is None:
+            return b""
+        piece = await anext(self._pieces, b"")
+        if not piece:
+            self._pieces = None
+        return piece
+
+    def close(self) -> None:
+        """Give no more; the log is closed with its iterator."""
+        self._pieces = None
+
+
 class LiveSession:
     """A session over one end of a socket pair; the keeper holds the other."""
 
-    def __init__(self, connection: socket.socket, *, tty: bool, replay: bytes = b"") -> None:
+    def __init__(
+        self, connection: socket.socket, *, tty: bool, replay: Replay | None = None
+    ) -> None:
         connection.setblocking(False)
         self._connection = connection
         self._tty = tty
-        self._replay = replay
+        self._replay = replay or Replay()
         self._input_open = True
         self._users = 0
         self._closed = False
@@ -40,9 +62,8 @@ class LiveSession:
         return self._tty
 
     async def read(self) -> bytes:
-        if self._replay:
-            replay, self._replay = self._replay, b""
-            return replay
+        if replayed := await self._replay.read():
+            return replayed
         if self._closed:
             return b""
         self._users += 1
@@ -74,6 +95,7 @@ class LiveSession:
         if self._closed:
             return
         self._closed = True
+        self._replay.close()
         # A descriptor that is closed while the loop polls it never wakes its waiter: shut it down,
         # and let the last one who waits close it.
         with suppress(OSError):
@@ -94,7 +116,7 @@ class PendingSession:
     arrives earlier is kept, up to the pace of a client that waits for each write.
     """
 
-    def __init__(self, streams: Streams, *, tty: bool, replay: bytes = b"") -> None:
+    def __init__(self, streams: Streams, *, tty: bool, replay: Replay) -> None:
         self.streams = streams
         self._tty = tty
         self._replay = replay
@@ -120,9 +142,8 @@ class PendingSession:
         self._settled.set()
 
     async def read(self) -> bytes:
-        if self._replay:
-            replay, self._replay = self._replay, b""
-            return replay
+        if replayed := await self._replay.read():
+            return replayed
         await self._settled.wait()
         return await self._live.read() if self._live is not None else b""
 
@@ -138,6 +159,7 @@ class PendingSession:
 
     def close(self) -> None:
         self._closed = True
+        self._replay.close()
         if self._live is not None:
             self._live.close()
         self._settled.set()
@@ -146,8 +168,8 @@ class PendingSession:
 class ReplaySession:
     """What was written before, and nothing more."""
 
-    def __init__(self, pieces: list[bytes], *, tty: bool) -> None:
-        self._pieces = deque(pieces)
+    def __init__(self, replay: Replay, *, tty: bool) -> None:
+        self._replay = replay
         self._tty = tty
 
     @property
@@ -155,7 +177,7 @@ class ReplaySession:
         return self._tty
 
     async def read(self) -> bytes:
-        return self._pieces.popleft() if self._pieces else b""
+        return await self._replay.read()
 
     async def write(self, data: bytes) -> None:
         """Dropped: nobody reads it."""
@@ -164,4 +186,4 @@ class ReplaySession:
         """Nothing to close."""
 
     def close(self) -> None:
-        self._pieces.clear()
+        self._replay.close()

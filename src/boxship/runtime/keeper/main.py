@@ -24,6 +24,7 @@ LISTENER = 3
 LOCK = 4
 
 _OOM_SCORE = "/proc/self/oom_score_adj"
+_LOG_SIZE = 1 << 20
 _PROTECTED = "-999"
 
 
@@ -47,6 +48,7 @@ def main() -> None:
     os.chdir("/")
     os.umask(0o022)
     process.set_name("boxship-keeper")
+    log.bound(_LOG_SIZE)
     process.prctl(abi.PR_SET_CHILD_SUBREAPER, 1)
     for fd in (LISTENER, LOCK):
         os.set_inheritable(fd, False)
