@@ -39,6 +39,9 @@ _ACTIONS = {
     "SCMP_ACT_LOG": 0x7FFC0000,
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
+_NOTIFY = "SCMP_ACT_NOTIFY"
+# The call by which a process hands its listener on.
+_TELLS = "sendmsg"
 _WITH_DATA = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 _LENIENT = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_NOTIFY")
 
@@ -52,6 +55,20 @@ _COMPARISONS = {
     "SCMP_CMP_GT": 6,
     "SCMP_CMP_MASKED_EQ": 7,
 }
+ARCHITECTURES = tuple(
+    f"SCMP_ARCH_{name}"
+    for name in (
+        *("X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL"),
+        *("MIPSEL64", "MIPSEL64N32", "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC"),
+        *("PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH", "SHEB"),
+    )
+)
+"""Architectures that a profile may name; what libseccomp knows of them depends on its version."""
+ACTIONS = tuple(_ACTIONS)
+"""Actions that a profile may name."""
+OPERATORS = tuple(_COMPARISONS)
+"""Comparisons that a profile may name."""
+_ARGUMENTS = range(6)
 _ATTRIBUTE_OPTIMIZE = 8
 _BINARY_TREE = 2
 _NAME_ERROR = -1
@@ -108,6 +125,7 @@ def compile_profile(profile: "Mapping[str, Any]") -> bytes:
     """The BPF program of a profile; see `boxship.kernel.seccomp.compile_filter`."""
     library = _library()
     default = _action(profile.get("defaultAction", ""), profile.get("defaultErrnoRet"))
+    _check_notify(profile)
     context = library.seccomp_init(default)
     if not context:
         raise InternalError("cannot compile the seccomp profile: seccomp_init failed")
@@ -131,15 +149,28 @@ def _action(name: str, data: int | None) -> int:
     if name not in _ACTIONS:
         raise InvalidArgumentError(f"unknown seccomp action {name!r}")
     if name not in _WITH_DATA:
+        if data is not None:
+            raise InvalidArgumentError(f"errnoRet {data} is set for {name}, which returns no error")
         return _ACTIONS[name]
     return _ACTIONS[name] | ((errno.EPERM if data is None else data) & 0xFFFF)
 
 
+def _check_notify(profile: "Mapping[str, Any]") -> None:
+    """Refuse a profile that would have a process wait for an agent that cannot know of it yet."""
+    if profile.get("defaultAction") == _NOTIFY:
+        raise InvalidArgumentError(f"{_NOTIFY} cannot be the default action")
+    for rule in profile.get("syscalls") or ():
+        if rule.get("action") == _NOTIFY and _TELLS in (rule.get("names") or ()):
+            raise InvalidArgumentError(f"{_NOTIFY} cannot be used for {_TELLS}: it tells the agent")
+
+
 def _add_architectures(library: ctypes.CDLL, context: int, names: "Iterable[str]") -> None:
     for name in names:
+        if name not in ARCHITECTURES:
+            raise InvalidArgumentError(f"unknown seccomp architecture {name!r}")
         token = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
         if token == 0:
-            raise InvalidArgumentError(f"unknown seccomp architecture {name!r}")
+            raise UnsupportedError(f"this libseccomp does not know {name}")
         result = library.seccomp_arch_add(context, token)
         if result not in (0, -errno.EEXIST):
             raise InternalError(f"cannot add seccomp architecture {name}: {os.strerror(-result)}")
@@ -153,6 +184,8 @@ def _add_rules(
     for rule in profile.get("syscalls") or ():
         action = _action(rule.get("action", ""), rule.get("errnoRet"))
         alternatives = _comparisons(rule.get("args") or ())
+        if not rule.get("names"):
+            raise InvalidArgumentError(f"a seccomp rule with {rule['action']} has no names")
         for name in rule.get("names") or ():
             number = library.seccomp_syscall_resolve_name(name.encode())
             if number == _NAME_ERROR:
@@ -176,7 +209,9 @@ def _comparisons(arguments: "Iterable[Mapping[str, Any]]") -> "list[list[_Compar
         operator = _COMPARISONS.get(argument.get("op", ""))
         if operator is None:
             raise InvalidArgumentError(f"unknown seccomp operator {argument.get('op')!r}")
-        value, second = argument.get("value", 0), argument.get("valueTwo", 0)
+        if argument["index"] not in _ARGUMENTS:
+            raise InvalidArgumentError(f"seccomp argument {argument['index']} is not from 0 to 5")
+        value, second = argument.get("value", 0), argument.get("valueTwo") or 0
         found.append(_Comparison(argument["index"], operator, value, second))
     indexes = {comparison.argument for comparison in found}
     return [found] if len(indexes) == len(found) else [[comparison] for comparison in found]

@@ -31,7 +31,9 @@ _FLAGS = {
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
 }
-_FLAG_NEW_LISTENER = 8
+NEW_LISTENER = 8
+"""Bit of seccomp(2)'s flags: give a descriptor on which SCMP_ACT_NOTIFY calls are announced."""
+_TSYNC_ESRCH = 16
 _compiled: dict[bytes, bytes] = {}
 
 _seccomp = declare("syscall", ctypes.c_long, ctypes.c_uint, ctypes.c_uint, ctypes.c_char_p)
@@ -45,13 +47,17 @@ def filter_flags(profile: "Mapping[str, Any]") -> int:
     """
     named = profile.get("flags")
     if named is None:
-        return _FLAGS["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
+        named = ("SECCOMP_FILTER_FLAG_SPEC_ALLOW",)
     bits = 0
     for name in named:
         if name not in _FLAGS:
             raise InvalidArgumentError(f"unknown seccomp flag {name!r}")
         bits |= _FLAGS[name]
-    return bits
+    if not needs_listener(profile):
+        # It is about those who wait for an agent; without one the kernel refuses it.
+        return bits & ~_FLAGS["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]
+    # With both, a number could be a descriptor or the thread that cannot be reached (kernel 5.7).
+    return bits | NEW_LISTENER | (_TSYNC_ESRCH if bits & _FLAGS["SECCOMP_FILTER_FLAG_TSYNC"] else 0)
 
 
 def needs_listener(profile: "Mapping[str, Any]") -> bool:
@@ -80,24 +86,27 @@ def survives(profile: "Mapping[str, Any]", name: str) -> bool:
     return actions <= set(harmless)
 
 
-def install(program: bytes, flags: int = 0, *, listener: bool = False) -> int:
+def known_flags() -> "tuple[str, ...]":
+    """The flags that a profile may have."""
+    return tuple(_FLAGS)
+
+
+def install(program: bytes, flags: int = 0) -> int:
     """Put a filter in force for the calling thread, for good (seccomp(2)).
 
     Args:
         program: from `compile_filter`.
         flags: from `filter_flags`.
-        listener: return a descriptor on which SCMP_ACT_NOTIFY calls are announced (kernel 5.0).
 
     Returns:
-        The listener's descriptor, or 0.
+        With NEW_LISTENER its descriptor, close-on-exec (kernel 5.0); else 0.
 
     Raises:
         KernelError: EACCES without CAP_SYS_ADMIN and no_new_privs; EINVAL for a bad program.
     """
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    bits = flags | (_FLAG_NEW_LISTENER if listener else 0)
-    return check(_seccomp(_NUMBER, _SET_MODE_FILTER, bits, header), "seccomp", "SET_MODE_FILTER")
+    return check(_seccomp(_NUMBER, _SET_MODE_FILTER, flags, header), "seccomp", "SET_MODE_FILTER")
 
 
 def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:
@@ -109,7 +118,8 @@ def compile_filter(profile: "Mapping[str, Any]", cache: str = "") -> bytes:
             Only root may write there: what it holds is trusted.
 
     Raises:
-        InvalidArgumentError: the profile has an unknown action, operator or architecture.
+        InvalidArgumentError: the profile has an unknown action, operator or architecture, a rule
+            without names, an errno where none is returned, or no way to tell its agent.
         UnsupportedError: libseccomp is not installed.
     """
     # Version 2 of the format has no references: equal profiles have equal bytes.

@@ -177,6 +177,10 @@ def _await_ready(created: Created, options: CreateOptions) -> None:
             for name in ("prestart", "createRuntime"):
                 created.hooks.run(name, created.spawned.pid)
             created.channel.send(sync.GO)
+        if message.kind == sync.NOTIFY:
+            from boxship.runtime.notify import send_listener  # noqa: PLC0415 - rare
+
+            send_listener(created.record, "creating", created.spawned.pid, message.fds[0])
         if message.kind == sync.CONSOLE:
             if options.console_socket:
                 send_console(options.console_socket, message.fds[0])

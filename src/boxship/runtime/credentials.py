@@ -5,7 +5,8 @@ import os
 import stat
 
 from boxship.errors import InvalidArgumentError
-from boxship.kernel import KernelError, abi
+from boxship.kernel import KernelError, abi, seccomp
+from boxship.runtime import sync
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
@@ -214,7 +215,12 @@ class LoadFilter(Step):
         return "load the seccomp filter"
 
     def execute(self, context: Context) -> None:
-        context.kernel.install_filter(*context.filter)
+        program, flags = context.filter
+        listener = context.kernel.install_filter(program, flags)
+        if flags & seccomp.NEW_LISTENER and context.channel is not None:
+            # From here on an agent decides what this process may do, so it must know of it first.
+            context.channel.send(sync.NOTIFY, (listener,))
+            context.kernel.close(listener)
 
 
 class LimitResources(Step):

@@ -133,7 +133,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     try:
         if not options.detach:
             _forward_signals(kernel, spawned)
-        master = _go(spawned, options)
+        master = _go(spawned, options, record)
         if options.pid_file:
             creation.write_pid_file(options.pid_file, spawned.pid)
     except BaseException:
@@ -143,7 +143,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     return 0 if options.detach else attend(spawned, master)
 
 
-def _go(spawned: Spawned, options: ExecOptions) -> int:
+def _go(spawned: Spawned, options: ExecOptions, record: "Record") -> int:
     channel = sync.Channel(spawned.sync)
     master = -1
     while True:
@@ -152,6 +152,10 @@ def _go(spawned: Spawned, options: ExecOptions) -> int:
             raise InternalError("the process ended before it was ready")
         if message.kind == sync.ERROR:
             raise StartFailedError(message.reason, message.text)
+        if message.kind == sync.NOTIFY:
+            from boxship.runtime.notify import send_listener  # noqa: PLC0415 - rare
+
+            send_listener(record, "running", spawned.pid, message.fds[0])
         if message.kind == sync.CONSOLE:
             master = message.fds[0]
             if options.console_socket:

@@ -198,6 +198,7 @@ def _wake(birth: Birth, plan: "ProcessPlan", *, readable: bool = False) -> Conte
     kernel.set_umask(0)
     context = Context(kernel, dict(plan.environment))
     context.filter = birth.filter
+    context.channel = birth.channel
     return context
 
 

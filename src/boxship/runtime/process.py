@@ -1,6 +1,6 @@
 """Decide how a process becomes what `process` of the spec says, container or exec alike."""
 
-from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.errors import InvalidArgumentError
 from boxship.kernel import capabilities, seccomp
 from boxship.runtime.console import OwnStdio, UseTerminal
 from boxship.runtime.credentials import (
@@ -73,9 +73,12 @@ class ProcessPlan:
         self.init = bool(process.get("init"))
         self.terminal = bool(process.get("terminal"))
         self.descriptors = seccomp.permits(profile, "execveat")
-        # clone3 is tried first; its failure alone is no harm.
-        self.clones = seccomp.survives(profile, "clone3") and all(
-            seccomp.permits(profile, name) for name in ("clone", "prctl", "setsid")
+        # clone3 is tried first; its failure alone is no harm. An agent is told of the process that
+        # it will see.
+        self.clones = (
+            seccomp.survives(profile, "clone3")
+            and all(seccomp.permits(profile, name) for name in ("clone", "prctl", "setsid"))
+            and not seccomp.needs_listener(profile)
         )
         self.tuning: Tuning | None = None
         self.steps: list[Step] = []
@@ -99,15 +102,15 @@ def plan_process(
 
     Raises:
         InvalidArgumentError: something required is missing, or a capability is unknown.
-        UnsupportedError: the seccomp profile needs an agent, or a field cannot be honoured.
+        UnsupportedError: a field cannot be honoured.
     """
     if not process or not process.get("args"):
         raise InvalidArgumentError("the spec has no process.args: there is nothing to run")
     check_process(process)
     linux = spec.get("linux") or {}
     profile = linux.get("seccomp") or {}
-    if profile and seccomp.needs_listener(profile):
-        raise UnsupportedError("seccomp profiles with SCMP_ACT_NOTIFY are not supported yet")
+    if profile:
+        _check_agent(profile)
     plan = ProcessPlan(process, profile)
     if not plan.directory.startswith("/"):
         raise InvalidArgumentError(f"process.cwd {plan.directory!r} is not an absolute path")
@@ -117,6 +120,14 @@ def plan_process(
         plan.tuning = plan_tuning(process, linux, joining=joining)
     plan.steps = _steps(plan, process, features)
     return plan
+
+
+def _check_agent(profile: "dict[str, Any]") -> None:
+    path, where = profile.get("listenerPath"), "linux.seccomp.listener"
+    if not path and profile.get("listenerMetadata"):
+        raise InvalidArgumentError(f"{where}Metadata is set without {where}Path")
+    if not path and seccomp.needs_listener(profile):
+        raise InvalidArgumentError(f"SCMP_ACT_NOTIFY is used without {where}Path")
 
 
 def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -> "list[Step]":

@@ -266,6 +266,9 @@ def _equip(
 ) -> None:
     birth.preserve_fds = request.preserve_fds
     if plan.profile:
+        if request.sibling and seccomp.needs_listener(plan.profile):
+            msg = "the engine has no seccomp agent for SCMP_ACT_NOTIFY"
+            raise UnsupportedError(msg, hint="boxship-runtime takes such profiles")
         program = seccomp.compile_filter(plan.profile, request.cache)
         birth.filter = (program, seccomp.filter_flags(plan.profile))
     stdio, linux = request.stdio, request.spec.get("linux") or {}

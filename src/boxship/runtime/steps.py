@@ -7,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from boxship.kernel.api import Kernel
     from boxship.runtime.credentials import Identity
+    from boxship.runtime.sync import Channel
 
 
 class Context:
@@ -26,9 +27,11 @@ class Context:
         program: path of the program in the container.
         shield: program to execute it from, a descriptor or a path; empty for none.
         leader: this very process is to lead the program's session.
+        channel: the child's end of the sync socket; None in a test.
     """
 
     __slots__ = (
+        "channel",
         "environment",
         "filter",
         "identity",
@@ -58,6 +61,7 @@ class Context:
         self.program = ""
         self.shield: int | str = ""
         self.leader = True
+        self.channel: Channel | None = None
 
 
 class Step:

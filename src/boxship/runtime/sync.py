@@ -4,6 +4,7 @@ One message is one packet on a unix SEQPACKET socket. The usual talk, child on t
 
     <- SETUP + descriptors    id maps are written; here are the mounts that only the host can make
     -> CONSOLE + master       only with a terminal
+    -> NOTIFY + listener      only with a seccomp profile that asks an agent
     -> READY                  the container is built, the program was found
     <- GO                     start it
     -> BORN + pidfd           exec only: the process that the container sees, in place of this one
@@ -28,6 +29,7 @@ HOOKS = "H"
 GO = "G"
 SETUP = "S"
 BORN = "B"
+NOTIFY = "N"
 
 NOT_FOUND = "not_found"
 PERMISSION = "permission"
@@ -41,7 +43,7 @@ _REASONS = {
     errno.EPERM: PERMISSION,
     errno.EISDIR: PERMISSION,
 }
-_KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP, BORN))
+_KINDS = frozenset((READY, CONSOLE, ERROR, HOOKS, GO, SETUP, BORN, NOTIFY))
 _MAX_TEXT = 4096
 _MAX_FDS = 250
 _INT = 4
@@ -51,7 +53,7 @@ class Message:
     """One message.
 
     Attributes:
-        kind: READY, CONSOLE, ERROR, HOOKS, GO, SETUP or BORN.
+        kind: READY, CONSOLE, ERROR, HOOKS, GO, SETUP, BORN or NOTIFY.
         fds: descriptors that came with it; the receiver closes them.
         reason: with ERROR: `not_found`, `permission`, `hook` or `other`.
         number: with ERROR: errno, or 0.
