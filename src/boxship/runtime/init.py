@@ -91,6 +91,8 @@ def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "
         context = _wake(birth, plan.process, readable=plan.unprivileged)
         _enter_groups(birth)
         setup = _await_setup(birth)
+        for step in plan.first:
+            step.execute(context)
         _own_namespace(birth, separate=plan.namespaces.has("user"))
         if plan.unprivileged:
             context.trees = tuple(clone_trees(birth.kernel, "self", plan))

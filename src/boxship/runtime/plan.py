@@ -92,7 +92,9 @@ class Plan:
         gid_map: the same for groups.
         oom_score: oom_score_adj, None to leave it.
         trees: mounts that the parent prepares.
-        build: what the child does up to the hooks.
+        first: what the child does while its own files of /proc are open to it.
+        build: what it does then, up to the hooks.
+        clocks: offsets of a new time namespace that the parent makes; empty to leave it to clone.
         enter: what follows the hooks that still may change the tree: close it, and enter it.
         process: what follows inside.
         hooks: `hooks` of the spec.
@@ -100,7 +102,9 @@ class Plan:
 
     __slots__ = (
         "build",
+        "clocks",
         "enter",
+        "first",
         "gid_map",
         "hooks",
         "namespaces",
@@ -122,10 +126,16 @@ class Plan:
         self.oom_score: int | None = (spec.get("process") or {}).get("oomScoreAdj")
         self.hooks: dict[str, list[dict[str, Any]]] = spec.get("hooks") or {}
         self.trees: list[Tree] = []
+        self.first: list[Step] = []
         self.build: list[Step] = []
         self.enter: list[Step] = []
         self.process = process
         self.unprivileged = False
+        self.clocks = ""
+
+    def clone_flags(self) -> int:
+        """Namespaces that clone makes."""
+        return self.namespaces.flags() & ~(abi.CLONE_NEWTIME if self.clocks else 0)
 
     @property
     def needs_two_clones(self) -> bool:
@@ -136,13 +146,15 @@ class Plan:
         """The plan as lines for a person."""
         spaces = self.namespaces
         lines = [f"join {kind} namespace {path}" for kind, path in spaces.joined.items()]
+        if self.clocks and not self.unprivileged:
+            lines.append(f"set clocks ahead by {', '.join(self.clocks.splitlines())}")
         lines.append(f"clone with new namespaces {' '.join(spaces.new)}")
         if self.uid_map or self.gid_map:
             lines.append(f"map users {self.uid_map} groups {self.gid_map}")
         if self.oom_score is not None:
             lines.append(f"set oom_score_adj {self.oom_score}")
         lines += [f"{index}: {tree.describe()}" for index, tree in enumerate(self.trees)]
-        steps = (*self.build, *self.enter, *self.process.steps)
+        steps = (*self.first, *self.build, *self.enter, *self.process.steps)
         lines += [step.describe() for step in steps]
         lines.append(f"execute {self.process.arguments}")
         return lines
@@ -177,6 +189,9 @@ def make_plan(
         rootless.check(plan.namespaces, spec)
     if "user" in plan.namespaces.new:
         rootless.check_owners(spec.get("mounts") or [], plan.uid_map, plan.gid_map)
+    offsets = (spec.get("linux") or {}).get("timeOffsets") or {}
+    if offsets:
+        _plan_clocks(plan, offsets, features)
     _plan_root(plan, request, features)
     _plan_names(plan, spec)
     _plan_tree(plan, request, cgroups)
@@ -203,6 +218,15 @@ def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
         raise InvalidArgumentError(msg, hint="give both, or neither to map the caller alone")
     if (spec.get("hostname") or spec.get("domainname")) and not spaces.has("uts"):
         raise InvalidArgumentError("hostname is set, but the container has no uts namespace")
+
+
+def _plan_clocks(plan: Plan, offsets: "dict[str, Any]", features: "Features") -> None:
+    from boxship.runtime.clocks import SetClocks, plan_offsets  # noqa: PLC0415 - rare
+
+    unprivileged = plan.unprivileged
+    plan.clocks = plan_offsets(offsets, plan.namespaces, features, unprivileged=unprivileged)
+    if plan.clocks and unprivileged:
+        plan.first.append(SetClocks(plan.clocks))
 
 
 def _plan_root(plan: Plan, request: "SpawnRequest", features: "Features") -> None:

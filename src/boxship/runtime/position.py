@@ -20,17 +20,25 @@ class Position:
     error is fatal.
     """
 
-    def __init__(self, kernel: "Kernel", directory: str, joined: "list[tuple[int, int]]") -> None:
+    def __init__(
+        self,
+        kernel: "Kernel",
+        directory: str,
+        joined: "list[tuple[int, int]]",
+        clocks: str = "",
+    ) -> None:
         """Go nowhere yet.
 
         Args:
             kernel: the door to the kernel.
             directory: to change to; empty to stay.
             joined: descriptor and clone flag of each namespace to enter.
+            clocks: offsets of a time namespace to make for children (boxship.runtime.clocks).
         """
         self._kernel = kernel
         self._directory = directory
         self._joined = joined
+        self._clocks = clocks
         self._home = -1
         self._own: list[tuple[int, int]] = []
 
@@ -49,10 +57,18 @@ class Position:
         if self._directory:
             self._home = kernel.open_file(".", os.O_PATH | os.O_DIRECTORY)
             kernel.change_directory(self._directory)
+        if self._clocks:
+            from boxship.runtime.clocks import make_clocks  # noqa: PLC0415 - rare
+
+            self._remember(abi.CLONE_NEWTIME)
+            make_clocks(kernel, self._clocks)
         for descriptor, flag in self._joined:
-            own = kernel.open_file(f"/proc/self/ns/{_FILES[flag]}", os.O_RDONLY)
-            self._own.append((own, flag))
+            self._remember(flag)
             kernel.setns(descriptor, flag)
+
+    def _remember(self, flag: int) -> None:
+        own = self._kernel.open_file(f"/proc/self/ns/{_FILES[flag]}", os.O_RDONLY)
+        self._own.append((own, flag))
 
     def _return(self) -> None:
         kernel = self._kernel
@@ -94,4 +110,4 @@ def other_namespaces(pid: int) -> int:
             continue
         if there.st_ino != here.st_ino:
             flags |= flag
-    return flags & ~abi.CLONE_NEWTIME
+    return flags

@@ -16,7 +16,6 @@ _PROCESS = {
 }
 _LINUX = {
     "mountLabel": "SELinux labels are not supported",
-    "timeOffsets": "clock offsets are not supported",
     "intelRdt": "cache and memory bandwidth classes (resctrl) are not supported",
     "netDevices": "moving network devices is not supported",
 }

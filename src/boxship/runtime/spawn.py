@@ -234,7 +234,8 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
         _equip(birth, request, plan.process, cgroup)
         _protect(birth, host(kernel), separate=plan.namespaces.has("user"))
         joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
-        with Position(kernel, _stage_place(request), joined):
+        clocks = "" if plan.unprivileged else plan.clocks
+        with Position(kernel, _stage_place(request), joined, clocks):
             if "user" in plan.namespaces.joined:
                 pid, pidfd = _clone_inside(birth, plan, sibling=request.sibling)
             else:
@@ -348,7 +349,7 @@ def _clone_own(
     birth: init.Birth, plan: "Plan", cgroup: "Cgroup", *, sibling: bool
 ) -> tuple[int, int]:
     try:
-        return _clone(birth, plan.namespaces.flags(), sibling=sibling)
+        return _clone(birth, plan.clone_flags(), sibling=sibling)
     except KernelError as error:
         if not plan.unprivileged:
             raise
@@ -364,7 +365,7 @@ def _clone(birth: init.Birth, flags: int, *, sibling: bool) -> tuple[int, int]:
 def _clone_inside(birth: init.Birth, plan: "Plan", *, sibling: bool) -> tuple[int, int]:
     """Clone a child that joins a user namespace and makes the other namespaces there."""
     birth.userns = birth.kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
-    flags = plan.namespaces.flags()
+    flags = plan.clone_flags()
     if not plan.needs_two_clones:
         birth.unshare = flags
         return _clone(birth, 0, sibling=sibling)

@@ -133,3 +133,18 @@ def test_the_specification_of_the_command_line_runs(place, user, make_box):
     box.process["terminal"] = False
     done = box.shell("id -u").run()
     assert done.out.strip() == "0", done.err
+
+
+def test_clocks_can_be_set_and_exec_sees_them(box):
+    days = 10 * 86_400
+    box.linux["namespaces"].append({"type": "time"})
+    box.linux["timeOffsets"] = {"boottime": {"secs": days}}
+    box.shell("sleep 100").start()
+    assert float(box.execute("cat", "/proc/uptime").out.split()[0]) > days
+
+
+def test_what_the_kernel_serves_nobody_is_refused_by_name(box):
+    box.process["scheduler"] = {"policy": "SCHED_OTHER", "nice": -5}
+    done = box.run()
+    assert done.code == 1
+    assert "cannot honour process.scheduler: sched_setattr" in done.err

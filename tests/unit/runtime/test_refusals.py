@@ -14,7 +14,6 @@ PROCESS = {
 }
 LINUX = {
     "mountLabel": "system_u:object_r:svirt_sandbox_file_t:s0",
-    "timeOffsets": {"boottime": {"secs": 60}},
     "intelRdt": {"closID": "guaranteed"},
     "netDevices": {"eth0": {}},
 }
