@@ -1,6 +1,8 @@
 """Files, directories and nodes by descriptor, with errors that name call and path."""
 
+import errno
 import os
+import stat
 
 from boxship.kernel._libc import KernelError
 
@@ -48,13 +50,51 @@ def file_identity(descriptor: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def make_node(directory: int, name: str, mode: int, device: int = 0) -> None:
-    """Make a device, fifo or file; the mode holds the type and is not cut by the umask."""
+def file_status(descriptor: int) -> os.stat_result:
+    """What fstat(2) says of an open file, O_PATH descriptors too."""
+    return os.fstat(descriptor)
+
+
+def make_node(
+    directory: int,
+    name: str,
+    mode: int,
+    device: int = 0,
+    owner: tuple[int, int] = (0, 0),
+) -> None:
+    """Make a device, fifo or file of an owner.
+
+    Somebody else may have put a link in its place at once, so the name is not looked up again.
+
+    Args:
+        directory: descriptor of the directory.
+        name: in it.
+        mode: type and permissions; they are not cut by the umask.
+        device: number as os.makedev makes it.
+        owner: user and group; (0, 0) leaves them as they are made.
+    """
     try:
         os.mknod(name, mode, device, dir_fd=directory)
-        os.chmod(name, mode & 0o7777, dir_fd=directory)
+        made = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            _dress(made, mode, device, owner)
+        finally:
+            os.close(made)
     except OSError as error:
         raise KernelError(error.errno or 0, "mknod", name) from error
+
+
+def _dress(made: int, mode: int, device: int, owner: tuple[int, int]) -> None:
+    found = os.fstat(made)
+    if stat.S_IFMT(found.st_mode) != stat.S_IFMT(mode) or found.st_rdev != device:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    # The calls that take a descriptor refuse an O_PATH one (open(2)).
+    path = f"/proc/self/fd/{made}"
+    if owner != (0, 0):
+        os.chown(path, *owner)
+    if found.st_mode != mode or owner != (0, 0):
+        # After the owner, whose change takes set-id bits away.
+        os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101 - pathlib is slow to import
 
 
 def make_link(directory: int, name: str, target: str) -> None:
@@ -71,14 +111,6 @@ def make_subdirectory(directory: int, name: str, mode: int) -> None:
         os.mkdir(name, mode, dir_fd=directory)
     except OSError as error:
         raise KernelError(error.errno or 0, "mkdir", name) from error
-
-
-def change_owner(directory: int, name: str, uid: int, gid: int) -> None:
-    """Change the owner without following a link (fchownat(2))."""
-    try:
-        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
-    except OSError as error:
-        raise KernelError(error.errno or 0, "chown", name) from error
 
 
 def change_directory(path: str) -> None:

@@ -1,7 +1,12 @@
-"""The device nodes of a container: made where that is allowed, bound from the host otherwise."""
+"""The device nodes of a container: made where that is allowed, bound otherwise.
+
+In a user namespace no node can be made. The default ones are the host's then; others are made by
+the parent (`boxship.runtime.nodes`) or, where it has no right to either, the host's too.
+"""
 
 import errno
 import os
+import posixpath
 import stat
 
 from boxship.errors import InvalidArgumentError, NotFoundError
@@ -36,7 +41,7 @@ class Device:
     """A device node to appear in a container.
 
     Attributes:
-        path: in the container.
+        path: in the container, absolute and without a slash at its end.
         mode: type and permissions, as in st_mode.
         number: device number as os.makedev makes it.
         uid: owner, as the container sees it.
@@ -52,22 +57,32 @@ class Device:
         self.uid = uid
         self.gid = gid
 
+    @property
+    def is_fifo(self) -> bool:
+        """It is a named pipe and no device, which anybody may make."""
+        return stat.S_ISFIFO(self.mode)
 
-def container_devices(listed: "list[dict[str, Any]]") -> "list[Device]":
+
+def container_devices(listed: "list[dict[str, Any]]", *, defaults: bool = True) -> "list[Device]":
     """The default devices and those of `linux.devices`, which win where both name a path.
+
+    Args:
+        listed: `linux.devices` of the spec.
+        defaults: with the default devices.
 
     Raises:
         InvalidArgumentError: a device has no path or an unknown type.
     """
     devices = {
         f"/dev/{name}": Device(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
-        for name, major, minor in _DEFAULTS
+        for name, major, minor in (_DEFAULTS if defaults else ())
     }
     for entry in listed:
-        path, kind = entry.get("path", ""), _KINDS.get(entry.get("type", ""))
-        if not path or kind is None:
+        path, kind = entry.get("path") or "", _KINDS.get(entry.get("type") or "")
+        if not path.strip("/") or kind is None:
             msg = f"invalid device {path!r} of type {entry.get('type')!r}"
             raise InvalidArgumentError(msg, hint="a device needs a path and the type c, b, u or p")
+        path = posixpath.normpath(f"/{path.strip('/')}")
         number = os.makedev(entry.get("major") or 0, entry.get("minor") or 0)
         mode = entry.get("fileMode")
         devices[path] = Device(
@@ -111,7 +126,7 @@ def _is_device(path: str, device: Device) -> bool:
 
 
 class MakeDevice(Step):
-    """Make a device node; one that is there already stays."""
+    """Make a device node or FIFO; the same one may be there already, and stays."""
 
     __slots__ = ("device",)
 
@@ -127,14 +142,20 @@ class MakeDevice(Step):
         kernel, device = context.kernel, self.device
         directory, name = open_parent(context, device.path)
         try:
-            kernel.make_node(directory, name, device.mode, device.number)
-            if device.uid or device.gid:
-                kernel.change_owner(directory, name, device.uid, device.gid)
+            owner = device.uid, device.gid
+            kernel.make_node(directory, name, device.mode, device.number, owner)
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise
+            self._use(context, directory, name)
         finally:
             kernel.close(directory)
+
+    def _use(self, context: Context, directory: int, name: str) -> None:
+        target = existing_place(context, self.device, directory, name)
+        if target >= 0:
+            # The file that a bind into this root has left.
+            bind_node(context, abi.AT_FDCWD, host_path(self.device), target)
 
 
 class BindDevice(Step):
@@ -149,12 +170,59 @@ class BindDevice(Step):
         return f"bind device {self.device.path}"
 
     def execute(self, context: Context) -> None:
-        kernel = context.kernel
-        tree = kernel.open_tree(abi.AT_FDCWD, host_path(self.device), abi.OPEN_TREE_CLONE)
-        target = kernel.make_file(context.root, self.device.path)
-        kernel.move_mount(tree, target)
+        target = place(context, self.device)
+        if target >= 0:
+            bind_node(context, abi.AT_FDCWD, host_path(self.device), target)
+
+
+def place(context: Context, device: Device) -> int:
+    """A descriptor of a file to bind a device over; -1 when the device is there already.
+
+    Raises:
+        InvalidArgumentError: something else is there.
+    """
+    kernel = context.kernel
+    directory, name = open_parent(context, device.path)
+    try:
+        try:
+            return existing_place(context, device, directory, name)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        return kernel.make_file(directory, name)
+    finally:
+        kernel.close(directory)
+
+
+def existing_place(context: Context, device: Device, directory: int, name: str) -> int:
+    """As `place`, when something is there."""
+    kernel = context.kernel
+    # A link is not the device that it leads to.
+    found = kernel.open_in_root(directory, name, os.O_PATH | os.O_NOFOLLOW)
+    status = kernel.file_status(found)
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        return found
+    kernel.close(found)
+    same_kind = stat.S_IFMT(status.st_mode) == stat.S_IFMT(device.mode)
+    if same_kind and (stat.S_ISFIFO(device.mode) or status.st_rdev == device.number):
+        return -1
+    # OCI runtime spec, config-linux, "Devices".
+    msg = f"cannot make device {device.path}: something else is there"
+    raise InvalidArgumentError(msg, hint="remove it from the image, or mount a tmpfs over it")
+
+
+def bind_node(context: Context, directory: int, path: str, target: int) -> None:
+    """Bind a device node over a file, whose descriptor is closed."""
+    kernel = context.kernel
+    try:
+        tree = kernel.open_tree(directory, path, abi.OPEN_TREE_CLONE)
+        try:
+            kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_NOSUID | abi.MOUNT_ATTR_NOEXEC)
+            kernel.move_mount(tree, target)
+        finally:
+            kernel.close(tree)
+    finally:
         kernel.close(target)
-        kernel.close(tree)
 
 
 class LinkDevices(Step):
@@ -167,7 +235,7 @@ class LinkDevices(Step):
 
     def execute(self, context: Context) -> None:
         kernel = context.kernel
-        directory = kernel.make_directory(context.root, "/dev")
+        directory = self._directory(context)
         try:
             for name, target in (*_LINKS, ("ptmx", "pts/ptmx")):
                 try:
@@ -177,6 +245,19 @@ class LinkDevices(Step):
                         raise
         finally:
             kernel.close(directory)
+
+    def _directory(self, context: Context) -> int:
+        try:
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+            return context.kernel.open_in_root(context.root, "/dev", flags)
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return context.kernel.make_directory(context.root, "/dev")
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            msg = "/dev of the image is no directory"
+            hint = "mount a tmpfs at /dev, or make it a directory in the image"
+            raise InvalidArgumentError(msg, hint=hint) from error
 
 
 def open_parent(context: Context, path: str) -> tuple[int, str]:

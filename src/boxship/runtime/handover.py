@@ -8,7 +8,6 @@ from boxship.errors import BoxshipError
 from boxship.kernel import KernelError
 from boxship.runtime import rootless, sync
 from boxship.runtime.credentials import clamp
-from boxship.runtime.trees import clone_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def clone_trees(kernel: "Kernel", process: str, plan: "Plan") -> "list[int]":
         userns = kernel.open_file(path, os.O_RDONLY)
     try:
         for tree in plan.trees:
-            trees.append(clone_tree(kernel, tree, userns))  # noqa: PERF401 - the finished part is closed on failure
+            trees.append(tree.clone(kernel, userns))  # noqa: PERF401 - the finished part is closed on failure
     except BaseException:
         for descriptor in trees:
             kernel.close(descriptor)

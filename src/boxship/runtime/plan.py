@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from boxship.kernel.probe import Features
     from boxship.runtime.cgroups import CgroupMount
+    from boxship.runtime.devices import Device
     from boxship.runtime.spawn import SpawnRequest
     from boxship.runtime.steps import Step
     from boxship.runtime.trees import Tree
@@ -277,10 +278,7 @@ def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount,
     )
     plan.trees += mounts.trees
     plan.build += mounts.steps
-    if not mounts.binds_dev:
-        make = BindDevice if spaces.has("user") else MakeDevice
-        plan.build += [make(device) for device in container_devices(linux.get("devices") or [])]
-        plan.build.append(LinkDevices())
+    _plan_devices(plan, linux.get("devices") or [], binds_dev=mounts.binds_dev)
     if request.stdio.terminal:
         size = (spec["process"] or {}).get("consoleSize") or {}
         rows, columns = size.get("height") or 0, size.get("width") or 0
@@ -295,3 +293,31 @@ def _plan_closing(plan: Plan, spec: "dict[str, Any]") -> None:
         plan.enter.append(MakeDirectory(plan.process.directory))
     if (spec.get("root") or {}).get("readonly"):
         plan.enter.append(MakeRootReadOnly())
+
+
+def _plan_devices(plan: Plan, listed: "list[dict[str, Any]]", *, binds_dev: bool) -> None:
+    devices = container_devices(listed)
+    if binds_dev:
+        # What is in the host's /dev is the host's to have.
+        devices = [device for device in devices if not device.path.startswith("/dev/")]
+    if not plan.namespaces.has("user"):
+        plan.build += [MakeDevice(device) for device in devices]
+    elif plan.unprivileged or not listed or not (plan.uid_map and plan.gid_map):
+        plan.build += [_bound(device) for device in devices]
+    else:
+        from boxship.runtime.nodes import BindNodes, NodeTree  # noqa: PLC0415 - rare
+
+        own = {device.path for device in container_devices([])}
+        own -= {device.path for device in container_devices(listed, defaults=False)}
+        plan.build += [_bound(device) for device in devices if device.path in own or device.is_fifo]
+        nodes = [device for device in devices if device.path not in own and not device.is_fifo]
+        if nodes:
+            plan.build.append(BindNodes(len(plan.trees), nodes))
+            plan.trees.append(NodeTree(nodes, plan.uid_map, plan.gid_map))
+    if not binds_dev:
+        plan.build.append(LinkDevices())
+
+
+def _bound(device: "Device") -> "Step":
+    """How a device gets into a user namespace; everybody may make a FIFO."""
+    return MakeDevice(device) if device.is_fifo else BindDevice(device)

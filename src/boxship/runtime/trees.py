@@ -56,6 +56,10 @@ class Tree:
             words.append(f"{self.options.set:#x}")
         return f"clone tree {self.source}" + (f" ({', '.join(words)})" if words else "")
 
+    def clone(self, kernel: "Kernel", userns: int) -> int:
+        """A descriptor of the prepared copy; see clone_tree."""
+        return clone_tree(kernel, self, userns)
+
 
 def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
     """A descriptor of the prepared copy.

@@ -141,7 +141,8 @@ def busybox_root(tmp_path_factory) -> Path:
     if not Path(BUSYBOX).exists():
         pytest.skip("needs busybox-static")
     root = tmp_path_factory.mktemp("busybox")
-    for name in ("bin", "etc", "tmp", "root", "home/web"):
+    # With the places that mounts go to: root of a user namespace may not make them.
+    for name in ("bin", "etc", "tmp", "root", "home/web", "proc", "sys", "dev", "mnt"):
         (root / name).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
     # The directories above are the test session's own, 0700; /tmp may be the one after them.
