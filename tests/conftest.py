@@ -26,6 +26,13 @@ _BEFORE = pytest.StashKey[dict[str, set[str]]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("boxship")
+    group.addoption(
+        "--fuzz",
+        type=int,
+        default=0,
+        metavar="N",
+        help="try N times as many documents, other ones each time",
+    )
     group.addoption("--run-slow", action="store_true", help="also run tests marked slow")
     group.addoption(
         "--fail-on-leaks", action="store_true", help="fail when mounts, cgroups, ... are left"

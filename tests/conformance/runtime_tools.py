@@ -8,7 +8,8 @@ In a checkout of runtime-tools, with a Go that its go.mod accepts (everything it
 Then, as root: tests/conformance/runtime_tools.py CHECKOUT [--runtime PATH]... [--only PART]
 
 Prints one row of Markdown for each program, and what did not pass. Every runtime gets a --root of
-its own; what a program left there is deleted.
+its own; what a program left there is deleted. Each program runs in a mount namespace of its own:
+peers leave the mounts of a container that shares the host's.
 """
 
 import argparse
@@ -80,9 +81,9 @@ def judge(program: Path, checkout: Path, runtime: Path) -> Outcome:
     """Run one program, for a limited time."""
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(
-            (program,),
+            ("unshare", "--mount", program),
             cwd=checkout,
-            env={**os.environ, "RUNTIME": str(runtime)},
+            env={**os.environ, "RUNTIME": str(runtime), "TMPDIR": str(runtime.parent)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

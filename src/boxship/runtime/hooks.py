@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BY_PARENT = ("prestart", "createRuntime")
 """Hooks that run in the host's namespaces before the root is entered."""
 
+_NAMES = (*BY_PARENT, "createContainer", "startContainer", "poststart", "poststop")
+
 STDOUT = "run.oci.hooks.stdout"
 STDERR = "run.oci.hooks.stderr"
 """Annotations: files that the output of hooks outside of the container's root is appended to."""
@@ -67,8 +69,8 @@ class HookRunner:
         self._state = state
         self.needs_parent = any(hooks.get(name) for name in BY_PARENT)
         self.needs_root = self.needs_parent or bool(hooks.get("createContainer"))
-        for name, listed in hooks.items():
-            for hook in listed or ():
+        for name in _NAMES:
+            for hook in hooks.get(name) or ():
                 _check(name, hook)
 
     def run(

@@ -42,7 +42,7 @@ _IDS = [
 ]
 _HOOKS = [{"!": ("path",), "path": "string", "args": _STRINGS, "env": _STRINGS, "timeout": "int64"}]
 _OFFSET = {"secs": "int64", "nanosecs": "uint32"}
-_RATES = [{"!": ("major", "minor"), "major": "int64", "minor": "int64", "rate": "uint64"}]
+_RATES = [{"!": ("major", "minor", "rate"), "major": "int64", "minor": "int64", "rate": "uint64"}]
 
 PROCESS: "Mapping[str, Any]" = {
     "!": ("cwd",),

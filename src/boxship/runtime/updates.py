@@ -48,8 +48,7 @@ def update(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     if store.status(record) == "stopped":
         raise ConflictError(f"cannot update container {record.id}: it is stopped")
     resources = _resources(arguments)
-    linux = record.spec.setdefault("linux", {})
-    kept = linux.setdefault("resources", {})
+    kept = (record.spec.get("linux") or {}).get("resources") or {}
     memory = resources.get("memory")
     if memory:
         resources = {**resources, "memory": _with_limits(memory, kept.get("memory") or {})}
@@ -61,11 +60,7 @@ def update(store: Store, arguments: "Arguments", _: "Arguments") -> int:
         raise
     for warning in warnings:
         sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
-    for section, values in resources.items():
-        if isinstance(values, dict):
-            kept.setdefault(section, {}).update(values)
-        else:
-            kept[section] = values
+    merge(record.spec, resources)
     store.save(record)
     return 0
 
@@ -85,6 +80,17 @@ def _take_back(cgroup: "Cgroup", former: "dict[str, Any]") -> None:
         cgroup.apply(former)
     except BoxshipError as error:
         sys.stderr.write(f"boxship-runtime: warning: a part of the update stays: {error}\n")
+
+
+def merge(spec: "dict[str, Any]", resources: "dict[str, Any]") -> None:
+    """Put new limits into a document, whose own may be null."""
+    linux = spec["linux"] = spec.get("linux") or {}
+    kept = linux["resources"] = linux.get("resources") or {}
+    for section, values in resources.items():
+        if isinstance(values, dict):
+            kept[section] = {**(kept.get(section) or {}), **values}
+        else:
+            kept[section] = values
 
 
 def _resources(arguments: "Arguments") -> "dict[str, Any]":
