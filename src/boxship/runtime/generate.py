@@ -69,7 +69,8 @@ _UNLIMITED = 2**64 - 1
 _LOCKED = ("nosuid", "noexec", "nodev")
 _NAMESPACES = ("mount", "uts", "ipc", "pid", "network", "cgroup")
 # Of these a read-only container still has writable ones.
-_KEPT_WRITABLE = ("/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")  # noqa: S108 - no files
+_SHM = "/dev/shm"  # noqa: S108 - no file
+_KEPT_WRITABLE = ("/proc", "/dev", "/dev/pts", _SHM, "/dev/mqueue")
 
 _NO_DEVICES = {"allow": False, "access": "rwm"}
 _ALL_DEVICES = {"allow": True, "access": "rwm"}
@@ -262,15 +263,18 @@ def _default_mounts(options: SpecOptions) -> tuple[Mount, ...]:
         Mount("sysfs", "sysfs", "/sys", (*_LOCKED, *read)),
         Mount("cgroup", "cgroup", "/sys/fs/cgroup", (*_LOCKED, *read)),
     ]
-    if options.namespaces.get("ipc") == "host":
-        # The host's message queues and shared memory are part of its IPC namespace.
-        mounts.append(Mount("bind", "/dev/mqueue", "/dev/mqueue", ("rbind", *_LOCKED)))
-        mounts.append(Mount("bind", "/dev/shm", "/dev/shm", ("rbind", *_LOCKED)))  # noqa: S108
-    else:
-        size = f"size={shm_size}"
-        mounts.append(Mount("mqueue", "mqueue", "/dev/mqueue", _LOCKED))
-        mounts.append(Mount("tmpfs", "shm", "/dev/shm", (*_LOCKED, "mode=1777", size)))  # noqa: S108
+    # A new mount shows the queues of the IPC namespace it is made in, be it the host's.
+    mounts.append(Mount("mqueue", "mqueue", "/dev/mqueue", _LOCKED))
+    mounts.append(_shared_memory(options.namespaces.get("ipc", ""), f"size={shm_size}"))
     return tuple(mounts)
+
+
+def _shared_memory(ipc: str, size: str) -> Mount:
+    """What POSIX shared memory lies in goes with the IPC namespace: new, the host's, another's."""
+    if not ipc:
+        return Mount("tmpfs", "shm", _SHM, (*_LOCKED, "mode=1777", size))
+    source = _SHM if ipc == "host" else ipc.removesuffix("/ns/ipc") + f"/root{_SHM}"
+    return Mount("bind", source, _SHM, ("rbind", *_LOCKED))
 
 
 def _mount(mount: Mount, options: SpecOptions) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 The parent opens them with the host's rights and sets what a container may not (id mapping, flags
 that would be locked); the child only attaches them. A source path is therefore never resolved by a
-process that is confined, and never inside a container's root.
+process that is confined, and never inside a container's root, but for the shared memory of one that
+another joins.
 """
 
 import errno
 import os
+import stat
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
@@ -16,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from boxship.kernel.api import Kernel
 
+_SHM = "/root/dev/shm"
 _NOT_MAPPABLE = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.EBUSY)
 
 
@@ -79,7 +82,7 @@ def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
     if options.source_link:
         flags |= abi.AT_SYMLINK_NOFOLLOW
     try:
-        copy = kernel.open_tree(abi.AT_FDCWD, tree.source, flags)
+        copy = _open(kernel, tree.source, flags)
     except KernelError as error:
         if error.errno == errno.EINVAL and not options.recursive:
             msg = f"cannot mount {tree.source} alone: in a user namespace it keeps what is below"
@@ -96,6 +99,26 @@ def clone_tree(kernel: "Kernel", tree: Tree, userns: int) -> int:
     except BaseException:
         kernel.close(copy)
         raise
+    return copy
+
+
+def _open(kernel: "Kernel", source: str, flags: int) -> int:
+    process = source.removesuffix(_SHM)
+    if process == source or not process.startswith("/proc/"):
+        return kernel.open_tree(abi.AT_FDCWD, source, flags)
+    # Mounts of another mount namespace can be copied from within it only. Its links lead nowhere
+    # but to its own files: what is looked up there is looked up from its root.
+    from boxship.runtime.position import Position, close_all, open_namespaces  # noqa: PLC0415 - rare
+
+    namespace = open_namespaces(kernel, [("mount", f"{process}/ns/mnt")])
+    try:
+        with Position(kernel, "/", namespace):
+            copy = kernel.open_tree(abi.AT_FDCWD, "/dev/shm", flags | abi.AT_SYMLINK_NOFOLLOW)  # noqa: S108 - no file
+    finally:
+        close_all(kernel, namespace)
+    if not stat.S_ISDIR(kernel.file_mode(copy)):
+        kernel.close(copy)
+        raise InvalidArgumentError(f"cannot share {source}: it is not a directory")
     return copy
 
 

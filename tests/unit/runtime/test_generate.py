@@ -92,7 +92,14 @@ def test_shared_namespaces() -> None:
 def test_the_hosts_ipc_brings_its_shared_memory() -> None:
     mounts = _mounts(_spec(namespaces={"ipc": "host"}))
     assert mounts[_SHM]["source"] == _SHM
-    assert "rbind" in mounts["/dev/mqueue"]["options"]
+    # A new one in the host's namespace, which need not have any mounted.
+    assert mounts["/dev/mqueue"]["type"] == "mqueue"
+
+
+def test_another_ipc_namespace_brings_its_shared_memory() -> None:
+    mounts = _mounts(_spec(namespaces={"ipc": "/proc/7/ns/ipc"}))
+    assert mounts[_SHM]["source"] == f"/proc/7/root{_SHM}"
+    assert mounts["/dev/mqueue"]["type"] == "mqueue"
 
 
 def test_mounts_replace_defaults_and_outer_ones_come_first() -> None:
