@@ -97,7 +97,9 @@ def parse(words: "list[str]", options: "tuple[Option, ...]") -> Arguments:
         name, equals, value = word.partition("=")
         option = known.get(name)
         if option is None:
-            raise InvalidArgumentError(f"unknown option {name}", hint="see --help")
+            for letter in _letters(word, known):
+                arguments.add(letter.name, "")
+            continue
         if option.takes_value and not equals:
             if position == len(words):
                 raise InvalidArgumentError(f"option {name} needs a value")
@@ -106,3 +108,17 @@ def parse(words: "list[str]", options: "tuple[Option, ...]") -> Arguments:
         arguments.add(option.name, value)
     arguments.rest = words[position:]
     return arguments
+
+
+def _letters(word: str, known: "dict[str, Option]") -> "list[Option]":
+    """The switches of a word such as `-td`.
+
+    Raises:
+        InvalidArgumentError: it is no such word.
+    """
+    switches = [known.get(f"-{letter}") for letter in word[1:]]
+    found = [option for option in switches if option is not None and not option.takes_value]
+    if word.startswith("--") or len(found) != len(word) - 1:
+        name = word.partition("=")[0]
+        raise InvalidArgumentError(f"unknown option {name}", hint="see --help")
+    return found

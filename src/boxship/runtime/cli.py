@@ -6,7 +6,7 @@ Every command imports its own part only: a cold start is what other engines pay 
 import os
 import sys
 
-from boxship.errors import BoxshipError, InvalidArgumentError
+from boxship.errors import BoxshipError, InvalidArgumentError, UnsupportedError
 from boxship.runtime.arguments import Arguments, Option, parse
 
 TYPE_CHECKING = False
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 _GLOBAL = (
     Option("root", "directory for the state of containers"),
-    Option("log", "file to write errors to"),
+    Option("log", "file to write errors to, also as file:PATH"),
     Option("log-format", "format of the log: text or json"),
     Option("debug", "print each container's plan", switch=True),
     Option("systemd-cgroup", "not supported", switch=True),
     Option("cgroup-manager", "cgroupfs or disabled; systemd is not supported"),
-    Option("rootless", "ignored", switch=False),
+    Option("rootless", "auto, true or false: what is so is found out"),
+    Option("criu", "ignored: there are no checkpoints"),
     Option("version", "print the version", short="v", switch=True),
     Option("help", "print this", short="h", switch=True),
 )
@@ -32,7 +33,10 @@ _CONFIG = Option("config", "file to read in place of the bundle's config.json", 
 _CONSOLE = Option("console-socket", "unix socket that gets the terminal's master")
 _PID_FILE = Option("pid-file", "file to write the process id to")
 _PRESERVE = Option("preserve-fds", "how many descriptors from 3 on to pass")
-_NO_KEYRING = Option("no-new-keyring", "ignored: there is always a new one", switch=True)
+_NO_KEYRING = Option("no-new-keyring", "keep the session keyring of the caller", switch=True)
+_REGEX = Option(
+    "regex", "ID is a regular expression: all that match are meant", short="r", switch=True
+)
 _CREATE = (
     _BUNDLE,
     _CONFIG,
@@ -85,6 +89,7 @@ COMMANDS = {
             *_CREATE,
             Option("detach", "do not wait", short="d", switch=True),
             Option("keep", "do not delete it when it has ended", switch=True),
+            Option("no-subreaper", "ignored: nothing is reaped but the container", switch=True),
         ),
     ),
     "state": Command("ID", "print a container's state", "queries:state"),
@@ -92,7 +97,7 @@ COMMANDS = {
         "ID [SIGNAL]",
         "signal a container (SIGTERM)",
         "commands:kill",
-        (Option("all", "all its processes", short="a", switch=True),),
+        (Option("all", "all its processes", short="a", switch=True), _REGEX),
     ),
     "delete": Command(
         "ID",
@@ -100,7 +105,7 @@ COMMANDS = {
         "commands:delete",
         (
             Option("force", "kill it if it runs", short="f", switch=True),
-            Option("regex", "ID is a regular expression: delete all that match", switch=True),
+            _REGEX,
         ),
     ),
     "exec": Command(
@@ -116,8 +121,10 @@ COMMANDS = {
             Option("user", "UID[:GID]", short="u"),
             Option("additional-gids", "group id", short="g", repeated=True),
             Option("cap", "capability to add", short="c", repeated=True),
-            Option("no-new-privs", "set no_new_privs", switch=True),
-            Option("ignore-paused", "ignored", switch=True),
+            Option("no-new-privs", "set no_new_privs, or not with =false", switch=True),
+            Option("ignore-paused", "in a paused container too: it waits", switch=True),
+            Option("apparmor", "AppArmor profile"),
+            Option("process-label", "SELinux label"),
             Option("cgroup", "existing group to run it in, below the container's"),
             _PID_FILE,
             _CONSOLE,
@@ -169,7 +176,7 @@ COMMANDS = {
             Option("interval", "seconds between two, as in 5s"),
         ),
     ),
-    "features": Command("", "print what this runtime supports", "queries:features"),
+    "features": Command("", "print what this runtime supports", "features:features"),
 }
 
 
@@ -202,6 +209,7 @@ def _dispatch(options: Arguments) -> int:
         return _version()
     if options.has("help") or not options.rest:
         return _usage()
+    _check(options)
     if options.has("systemd-cgroup") or options.text("cgroup-manager", "cgroupfs") == "systemd":
         msg = "cgroups through systemd are not supported"
         raise InvalidArgumentError(msg, hint="leave --systemd-cgroup out")
@@ -211,6 +219,9 @@ def _dispatch(options: Arguments) -> int:
             f"cgroup manager {manager!r} is not supported", hint="use cgroupfs or disabled"
         )
     name, *words = options.rest
+    if name in ("checkpoint", "restore"):
+        msg = f"{name} is not supported: it would need CRIU, which boxship does not drive"
+        raise UnsupportedError(msg, hint="stop the container and start another")
     command = COMMANDS.get(name)
     if command is None:
         raise InvalidArgumentError(f"unknown command {name!r}", hint="see --help")
@@ -244,9 +255,42 @@ def _default_root() -> str:
     return default_root()
 
 
+def _check(options: Arguments) -> None:
+    """Refuse values of global options that would be found out too late.
+
+    Raises:
+        InvalidArgumentError: one of them is none, or the log cannot be written to.
+    """
+    for name, words in (("log-format", ("text", "json")), ("rootless", ("auto", "true", "false"))):
+        if options.text(name, words[0]) not in words:
+            msg = f"--{name} {options.text(name)!r} is not one of {', '.join(words)}"
+            raise InvalidArgumentError(msg)
+    path = _log_path(options)
+    if path:
+        try:
+            os.close(_open_log(path))
+        except OSError as error:
+            raise InvalidArgumentError(f"cannot open log {path}: {error.strerror}") from error
+
+
+def _log_path(options: Arguments) -> str:
+    word = options.text("log")
+    kind, colon, rest = word.partition(":")
+    if colon and kind in ("journald", "syslog"):
+        raise InvalidArgumentError(f"--log {word}: {kind} is not supported", hint="give a file")
+    return rest if colon and kind == "file" else word
+
+
+def _open_log(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
 def _fail(options: Arguments, message: str) -> int:
     sys.stderr.write(f"boxship-runtime: {message}\n")
-    path = options.text("log")
+    try:
+        path = _log_path(options)
+    except InvalidArgumentError:
+        return 1
     if path:
         _log(path, message, as_json=options.text("log-format") == "json")
     return 1
@@ -262,9 +306,8 @@ def _log(path: str, message: str, *, as_json: bool) -> None:
     line = f'time="{stamp}" level=error msg={dumps(message)}\n'
     if as_json:
         line = dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o644)
+        descriptor = _open_log(path)
         os.write(descriptor, line.encode(errors="replace"))
         os.close(descriptor)
     except OSError as error:

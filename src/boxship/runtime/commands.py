@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from boxship.runtime.arguments import Arguments
 
 _SIGTERM = 15
+_LAST_SIGNAL = 64
 
 
 def run_read_only(kernel: "Kernel") -> None:
@@ -78,7 +79,8 @@ def kill(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     word = arguments.rest[1] if len(arguments.rest) > 1 else ""
     number = signal_number(word) if word else _SIGTERM
     everyone = arguments.has("all")
-    lifecycle.kill(LinuxKernel(), store, arguments.rest[0], number, everyone=everyone)
+    for container_id in _selected(store, arguments):
+        lifecycle.kill(LinuxKernel(), store, container_id, number, everyone=everyone)
     return 0
 
 
@@ -91,7 +93,7 @@ def delete(store: Store, arguments: "Arguments", _: "Arguments") -> int:
 
 
 def _selected(store: Store, arguments: "Arguments") -> "list[str]":
-    """The containers that `delete` means.
+    """The containers that `delete` and `kill` mean.
 
     Raises:
         InvalidArgumentError: the regular expression is none.
@@ -135,7 +137,10 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     container_id, *words = arguments.rest
     record = store.load(container_id)
     status = store.status(record)
-    if status not in ("running", "created"):
+    if status == "paused" and not arguments.has("ignore-paused"):
+        msg = f"cannot exec in container {container_id}: it is paused"
+        raise ConflictError(msg, hint="resume it, or give --ignore-paused: it waits for that")
+    if status not in ("running", "created", "paused"):
         raise ConflictError(f"cannot exec in container {container_id}: it is {status}")
     process = _process(record.spec, arguments, words)
     wanted = foreground.ExecOptions(process)
@@ -144,7 +149,8 @@ def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     wanted.subgroup = _subgroup(record.cgroup, arguments.text("cgroup"))
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
-    wanted.preserve_fds = arguments.number("preserve-fds")
+    wanted.preserve_fds = preserved(arguments)
+    _hold(wanted.preserve_fds)
     wanted.cache = store.cache
     return foreground.execute(_kernel(), record, wanted)
 
@@ -191,15 +197,46 @@ def _process(
     if arguments.text("cwd"):
         process["cwd"] = arguments.text("cwd")
     process["env"] = [*(process.get("env") or ()), *arguments.every("env")]
-    if arguments.has("no-new-privs"):
-        process["noNewPrivileges"] = True
+    if arguments.text("no-new-privs", "unset") != "unset":
+        process["noNewPrivileges"] = arguments.has("no-new-privs")
+    for option, field in (("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel")):
+        if arguments.text(option):
+            process[field] = arguments.text(option)
     _set_user(process, arguments)
     extra = [name.upper() for name in arguments.every("cap")]
     if extra:
-        sets = process.get("capabilities") or {}
-        names = ("bounding", "effective", "inheritable", "permitted", "ambient")
-        process["capabilities"] = {name: [*(sets.get(name) or ()), *extra] for name in names}
+        process["capabilities"] = _with_capabilities(process.get("capabilities") or {}, extra)
     return process
+
+
+def _with_capabilities(sets: "dict[str, list[str]]", extra: "list[str]") -> "dict[str, list[str]]":
+    """Sets with more in them: for this process, not for what it executes as another user.
+
+    One that is inheritable already becomes ambient as well; another the kernel would not take there
+    (capabilities(7)).
+    """
+    more = dict.fromkeys(("bounding", "effective", "permitted"), extra)
+    more["ambient"] = [name for name in extra if name in (sets.get("inheritable") or ())]
+    return {name: [*(sets.get(name) or ()), *more.get(name, ())] for name in (*more, "inheritable")}
+
+
+def _hold(count: int) -> None:
+    if count:
+        from boxship.runtime.listeners import hold_numbers  # noqa: PLC0415 - rare
+
+        hold_numbers(count)
+
+
+def preserved(arguments: "Arguments") -> int:
+    """How many descriptors `--preserve-fds` asks to keep.
+
+    Raises:
+        InvalidArgumentError: fewer than none.
+    """
+    count = arguments.number("preserve-fds")
+    if count < 0:
+        raise InvalidArgumentError(f"--preserve-fds needs a number from 0 on, not {count}")
+    return count
 
 
 def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
@@ -214,6 +251,9 @@ def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
         user.pop("username", None)
     groups = arguments.every("additional-gids")
     if groups:
+        for group_id in groups:
+            if not group_id.isdecimal():
+                raise InvalidArgumentError(f"--additional-gids needs numbers, not {group_id!r}")
         user["additionalGids"] = [*(user.get("additionalGids") or ()), *map(int, groups)]
     process["user"] = user
 
@@ -224,7 +264,14 @@ def _create_options(arguments: "Arguments", options: "Arguments") -> "creation.C
     wanted = CreateOptions(arguments.text("bundle") or os.getcwd())  # noqa: PTH109 - slow import
     wanted.console_socket = arguments.text("console-socket")
     wanted.pid_file = arguments.text("pid-file")
-    wanted.preserve_fds = arguments.number("preserve-fds")
+    wanted.preserve_fds = preserved(arguments)
+    if "LISTEN_FDS" in os.environ:
+        from boxship.runtime.listeners import inherited  # noqa: PLC0415 - rare
+
+        wanted.listeners = inherited(os.environ)
+        wanted.preserve_fds += wanted.listeners
+    _hold(wanted.preserve_fds)
+    wanted.keep_keyring = arguments.has("no-new-keyring")
     wanted.config = arguments.text("config")
     wanted.keep = arguments.has("keep")
     wanted.no_pivot = arguments.has("no-pivot")
@@ -234,18 +281,23 @@ def _create_options(arguments: "Arguments", options: "Arguments") -> "creation.C
 
 
 def signal_number(word: str) -> int:
-    """The number of a signal given as `9`, `KILL`, `sigkill` or `RTMIN+3`.
+    """The number of a signal given as `9`, `KILL`, `sigkill`, `RTMIN+3` or `RTMAX-1`.
 
     Raises:
         InvalidArgumentError: there is no such signal.
     """
-    if word.isdigit():
-        return int(word)
+    number = int(word) if word.isascii() and word.isdecimal() else _signal_by_name(word)
+    if number > _LAST_SIGNAL:
+        raise InvalidArgumentError(f"unknown signal {word!r}")
+    return number
+
+
+def _signal_by_name(word: str) -> int:
     from signal import Signals  # noqa: PLC0415 - engines give numbers
 
-    name, plus, offset = word.upper().removeprefix("SIG").partition("+")
+    mark = "-" if "-" in word else "+"
+    name, _, offset = word.upper().removeprefix("SIG").partition(mark)
     try:
-        number = int(Signals[f"SIG{name}"])
-    except KeyError as error:
+        return int(Signals[f"SIG{name}"]) + int(f"{mark}{offset or 0}")
+    except (KeyError, ValueError) as error:
         raise InvalidArgumentError(f"unknown signal {word!r}") from error
-    return number + int(offset) if plus and offset.isdigit() else number

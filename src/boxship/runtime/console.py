@@ -70,12 +70,14 @@ class OwnStdio(Step):
 
     def execute(self, context: Context) -> None:
         uid = 0 if context.identity is None else context.identity.uid
+        group = 0 if context.identity is None else context.identity.gid
         for number in range(3):
             try:
                 found = os.fstat(number)
                 if found.st_uid == uid or stat.S_ISREG(found.st_mode) or _is_shared(found):
                     continue
-                os.fchown(number, uid, found.st_gid)
+                # A terminal stays the group's that may write to everybody's.
+                os.fchown(number, uid, group if stat.S_ISFIFO(found.st_mode) else found.st_gid)
             except OSError as error:
                 # The owner may have no id in the user namespace; closed descriptors are fine too.
                 if error.errno not in (errno.EPERM, errno.EINVAL, errno.EROFS, errno.EBADF):

@@ -31,6 +31,8 @@ class CreateOptions:
         pid_file: file to write the pid to; empty for none.
         preserve_fds: how many descriptors from 3 on the container keeps.
         no_pivot: see SpawnRequest.
+        keep_keyring: see SpawnRequest.
+        listeners: see SpawnRequest.
         ungrouped: make no control group.
         debug: print the plan.
     """
@@ -41,6 +43,8 @@ class CreateOptions:
         "console_socket",
         "debug",
         "keep",
+        "keep_keyring",
+        "listeners",
         "no_pivot",
         "pid_file",
         "preserve_fds",
@@ -56,6 +60,8 @@ class CreateOptions:
         self.pid_file = ""
         self.preserve_fds = 0
         self.no_pivot = False
+        self.keep_keyring = False
+        self.listeners = 0
         self.debug = False
 
 
@@ -139,6 +145,8 @@ def _make(
         preserve_fds=options.preserve_fds,
         gate=gate,
         no_pivot=options.no_pivot,
+        keep_keyring=options.keep_keyring,
+        listeners=options.listeners,
         hooks=hooks,
         cache=store.cache,
         cgroup=record.cgroup,

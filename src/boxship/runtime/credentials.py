@@ -146,7 +146,15 @@ class FindUser(Step):
 class BecomeUser(Step):
     """Take the user's ids and no capability beyond the spec's."""
 
-    __slots__ = ("ambient", "bounding", "effective", "inheritable", "last", "permitted")
+    __slots__ = (
+        "ambient",
+        "bounding",
+        "effective",
+        "inheritable",
+        "keeps_groups",
+        "last",
+        "permitted",
+    )
 
     def __init__(self, sets: "dict[str, int]", last: int) -> None:
         """Decide.
@@ -154,6 +162,8 @@ class BecomeUser(Step):
         Args:
             sets: capability sets by OCI name (`bounding`, `effective`, ...), bit n for number n.
             last: highest capability number that the kernel knows.
+
+        Set `keeps_groups` to stay in the supplementary groups of whoever starts it.
         """
         self.bounding = sets.get("bounding", 0)
         self.effective = sets.get("effective", 0)
@@ -161,12 +171,14 @@ class BecomeUser(Step):
         self.inheritable = sets.get("inheritable", 0)
         self.ambient = sets.get("ambient", 0)
         self.last = last
+        self.keeps_groups = False
 
     def describe(self) -> str:
         return (
             f"become the user with capabilities bounding={self.bounding:#x}"
             f" effective={self.effective:#x} permitted={self.permitted:#x}"
             f" inheritable={self.inheritable:#x} ambient={self.ambient:#x}"
+            + (" and the groups that are there" if self.keeps_groups else "")
         )
 
     def execute(self, context: Context) -> None:
@@ -175,7 +187,8 @@ class BecomeUser(Step):
             if not self.bounding >> capability & 1:
                 kernel.drop_bounding(capability)
         kernel.prctl(abi.PR_SET_KEEPCAPS, 1)
-        self._set_groups(kernel, who.groups, who.gid)
+        if not self.keeps_groups:
+            self._set_groups(kernel, who.groups, who.gid)
         kernel.set_group(who.gid)
         kernel.set_user(who.uid)
         kernel.prctl(abi.PR_SET_KEEPCAPS, 0)

@@ -40,6 +40,7 @@ class Birth:
         kernel: the door to the kernel.
         channel: its end of the sync socket.
         stdio: descriptors to use as 0, 1 and 2.
+        keep_keyring: stay in the parent's session keyring.
         preserve_fds: how many descriptors from 3 on the program keeps.
         gate: listening socket to wait on for GO, -1 to wait on the channel.
         cgroup: group to enter; None when the clone puts it there.
@@ -59,6 +60,7 @@ class Birth:
         "filter",
         "first",
         "gate",
+        "keep_keyring",
         "kernel",
         "preserve_fds",
         "shield",
@@ -73,6 +75,7 @@ class Birth:
         self.channel = channel
         self.stdio = stdio
         self.preserve_fds = 0
+        self.keep_keyring = False
         self.gate = -1
         self.cgroup: Cgroup | None = None
         self.userns = -1
@@ -196,7 +199,8 @@ def _wake(birth: Birth, plan: "ProcessPlan", *, readable: bool = False) -> Conte
         place_stdio((birth.stdio.stdin, birth.stdio.stdout, birth.stdio.stderr))
     _close_others(birth)
     kernel.new_session()
-    _own_keyring(kernel)
+    if not birth.keep_keyring:
+        _own_keyring(kernel)
     kernel.set_umask(0)
     context = Context(kernel, dict(plan.environment))
     context.filter = birth.filter

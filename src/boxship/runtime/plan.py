@@ -196,6 +196,10 @@ def make_plan(
     _plan_root(plan, request, features)
     _plan_names(plan, spec)
     _plan_tree(plan, request, cgroups)
+    if request.listeners:
+        from boxship.runtime.listeners import AnnounceListeners  # noqa: PLC0415 - rare
+
+        plan.process.steps.append(AnnounceListeners(request.listeners))
     _plan_closing(plan, spec)
     plan.enter.append(MoveRoot() if request.no_pivot else EnterRoot())
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""

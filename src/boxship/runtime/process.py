@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from boxship.runtime.steps import Step
     from boxship.runtime.tuning import Tuning
 
+KEEP_GROUPS = "run.oci.keep_original_groups"
+"""Annotation of crun's, which Podman gives for `--group-add keep-groups`."""
+
 _TUNED = ("scheduler", "ioPriority", "execCPUAffinity")
 _TUNED_ALL = ("personality", "memoryPolicy")
 _UMASK = 0o022
@@ -39,6 +42,7 @@ class ProcessPlan:
         limits: `(kind, soft, hard)` of resource limits; the parent raises hard ones first.
         profile: seccomp profile to compile, empty for none.
         init: run the program below a reaper.
+        keeps_groups: it has the supplementary groups of whoever starts it.
         terminal: it has a terminal.
         descriptors: its seccomp profile lets it execute them (execveat(2)).
         clones: its seccomp profile lets it make a process with a session of its own.
@@ -52,6 +56,7 @@ class ProcessPlan:
         "directory",
         "environment",
         "init",
+        "keeps_groups",
         "limits",
         "profile",
         "steps",
@@ -71,6 +76,7 @@ class ProcessPlan:
         )
         self.profile = profile
         self.init = bool(process.get("init"))
+        self.keeps_groups = False
         self.terminal = bool(process.get("terminal"))
         self.descriptors = seccomp.permits(profile, "execveat")
         # clone3 is tried first; its failure alone is no harm. An agent is told of the process that
@@ -112,6 +118,7 @@ def plan_process(
     if profile:
         _check_agent(profile)
     plan = ProcessPlan(process, profile)
+    plan.keeps_groups = KEEP_GROUPS in (spec.get("annotations") or ())
     if not plan.directory.startswith("/"):
         raise InvalidArgumentError(f"process.cwd {plan.directory!r} is not an absolute path")
     if any(map(process.get, _TUNED)) or any(map(linux.get, _TUNED_ALL)):
@@ -143,7 +150,9 @@ def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -
     if plan.profile and not confined:
         # Without no_new_privs the kernel takes a filter from CAP_SYS_ADMIN only (seccomp(2)).
         steps.append(LoadFilter())
-    steps.append(BecomeUser(sets, features.last_capability))
+    become = BecomeUser(sets, features.last_capability)
+    become.keeps_groups = plan.keeps_groups
+    steps.append(become)
     if plan.limits:
         steps.append(LimitResources(plan.limits))
     steps.append(SetUmask(_UMASK if mask is None else mask))

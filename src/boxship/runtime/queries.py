@@ -5,11 +5,9 @@ import sys
 import time
 
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
-from boxship.kernel import capabilities, namespaces
 from boxship.runtime import document
 from boxship.runtime.encode import dumps
-from boxship.runtime.options import known_words
-from boxship.runtime.state import OCI_VERSION, Record, Store, group, oci_state
+from boxship.runtime.state import Record, Store, group, oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
 
 def state(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     """Print the OCI state document."""
-    record = store.load(arguments.rest[0])
-    _print(oci_state(record, store.status(record)))
+    _print(_row(store, store.load(arguments.rest[0])))
     return 0
 
 
@@ -31,11 +28,11 @@ def list_containers(store: Store, arguments: "Arguments", _: "Arguments") -> int
     if arguments.has("quiet"):
         sys.stdout.write("".join(f"{record.id}\n" for record in records))
         return 0
-    rows = [{**oci_state(r, store.status(r)), "created": _stamp(r.created)} for r in records]
+    rows = [_row(store, record) for record in records]
     if _wants_json(arguments):
         _print(rows)
         return 0
-    columns = ("id", "pid", "status", "bundle", "created")
+    columns = ("id", "pid", "status", "bundle", "created", "owner")
     sys.stdout.write(table(columns, [[str(row[name]) for name in columns] for row in rows]))
     return 0
 
@@ -43,13 +40,16 @@ def list_containers(store: Store, arguments: "Arguments", _: "Arguments") -> int
 def ps(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     """Print the processes of a container."""
     pids = group(store.load(arguments.rest[0])).processes()
-    if arguments.text("format") == "json":
+    if _wants_json(arguments):
         _print(pids)
         return 0
     from boxship.kernel.process import run  # noqa: PLC0415 - only for the table
 
     lines = run(["ps", *(arguments.rest[1:] or ["-ef"])]).stdout.decode().splitlines()
-    position = lines[0].split().index("PID")
+    columns = lines[0].split()
+    if "PID" not in columns:
+        raise InvalidArgumentError("what ps prints has no column PID", hint="ask for it with -o")
+    position = columns.index("PID")
     wanted = {str(pid) for pid in pids}
     kept = [line for line in lines[1:] if line.split()[position] in wanted]
     sys.stdout.write("\n".join((lines[0], *kept)) + "\n")
@@ -79,33 +79,22 @@ def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
     return 0
 
 
-def features(_: Store, __: "Arguments", ___: "Arguments") -> int:
-    """Print the OCI features document."""
-    _print(
-        {
-            "ociVersionMin": "1.0.0",
-            "ociVersionMax": OCI_VERSION,
-            "hooks": [
-                "prestart",
-                "createRuntime",
-                "createContainer",
-                "startContainer",
-                "poststart",
-                "poststop",
-            ],
-            "mountOptions": sorted(known_words()),
-            "linux": {
-                "namespaces": sorted(namespaces.KINDS),
-                "capabilities": list(capabilities.NAMES),
-                "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False},
-                "seccomp": {"enabled": True},
-                "apparmor": {"enabled": False},
-                "selinux": {"enabled": False},
-                "mountExtensions": {"idmap": {"enabled": True}},
-            },
-        }
-    )
-    return 0
+def _row(store: Store, record: Record) -> "dict[str, Any]":
+    """The state document, and what runc and crun add to it."""
+    uid = os.stat(store.directory(record.id)).st_uid  # noqa: PTH116 - pathlib is slow to import
+    made = {"created": _stamp(record.created), "owner": _owner(uid)}
+    return {**oci_state(record, store.status(record)), **made}
+
+
+def _owner(uid: int) -> str:
+    if uid == 0:
+        return "root"
+    from pwd import getpwuid  # noqa: PLC0415 - not for root
+
+    try:
+        return getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _records(store: Store) -> "list[Record]":

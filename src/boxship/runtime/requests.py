@@ -55,6 +55,9 @@ class SpawnRequest:
         gate: listening SEQPACKET socket on which the process waits for GO instead of the sync
             socket, so that its maker may end; -1 for none.
         no_pivot: chroot instead of pivot_root, for a host that runs from an initramfs.
+        keep_keyring: the program has the caller's session keyring, not a new one.
+        listeners: how many of the descriptors that it keeps are sockets handed to it as a service
+            (sd_listen_fds(3)).
         hooks: runs the spec's hooks; None when there are none.
         cache: directory for compiled seccomp programs, only root's to write; empty for none.
         cgroup: path of its control group, empty for none; None to look for a usable one.
@@ -68,6 +71,8 @@ class SpawnRequest:
         "gate",
         "hooks",
         "id",
+        "keep_keyring",
+        "listeners",
         "no_pivot",
         "preserve_fds",
         "rootfs",
@@ -89,6 +94,8 @@ class SpawnRequest:
         preserve_fds: int = 0,
         gate: int = -1,
         no_pivot: bool = False,
+        keep_keyring: bool = False,
+        listeners: int = 0,
         hooks: "HookRunner | None" = None,
         cache: str = "",
         cgroup: str | None = None,
@@ -104,6 +111,8 @@ class SpawnRequest:
         self.preserve_fds = preserve_fds
         self.gate = gate
         self.no_pivot = no_pivot
+        self.keep_keyring = keep_keyring
+        self.listeners = listeners
         self.hooks = hooks
         self.cache = cache
 

@@ -117,6 +117,10 @@ def plan_sysctls(values: "dict[str, str]", namespaces: "Namespaces") -> "list[St
         InvalidArgumentError: a parameter is the host's, or of a namespace shared with it.
     """
     for name in values:
+        if name.replace("/", ".") == "kernel.hostname":
+            # The specification has a field for it, which would be overwritten.
+            msg = 'sysctl "kernel.hostname" is not allowed: it contradicts hostname'
+            raise InvalidArgumentError(msg, hint="set hostname in config.json")
         owner = _owner(name.replace("/", "."))
         if owner is None or not namespaces.has(owner):
             msg = f'sysctl "{name}" is not in a separate kernel namespace'

@@ -229,6 +229,7 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
     ours, theirs = sync.pair()
     birth = init.Birth(kernel, theirs, request.stdio)
     birth.gate = request.gate
+    birth.keep_keyring = request.keep_keyring
     joined: list[tuple[int, int]] = []
     try:
         _equip(birth, request, plan.process, cgroup)

@@ -145,12 +145,14 @@ def check_id(container_id: str) -> None:
     Raises:
         InvalidArgumentError: other characters than letters, digits and `_+-.`, or too long.
     """
-    plain = all(c.isascii() and (c.isalnum() or c in _NAME_MARKS) for c in container_id)
-    if not container_id or not plain or container_id[0] == "." or len(container_id) > _MAX_ID:
-        msg = f"invalid container id {container_id!r}"
-        raise InvalidArgumentError(
-            msg, hint="use letters, digits, _, +, - and ., the last not first"
-        )
+    for character in container_id:
+        if not (character.isascii() and (character.isalnum() or character in _NAME_MARKS)):
+            # Clients of other runtimes look for these words.
+            msg = f"invalid character {character!r} in container ID {container_id!r}"
+            raise InvalidArgumentError(msg, hint="use letters, digits, _, +, - and .")
+    if not container_id or container_id[0] == "." or len(container_id) > _MAX_ID:
+        msg = f"invalid container ID {container_id!r}"
+        raise InvalidArgumentError(msg, hint=f"1 to {_MAX_ID} characters, . not first")
 
 
 def is_alive(kernel: "Kernel", pid: int, start_time: int) -> bool:

@@ -1,10 +1,14 @@
 """Options of the OCI command line that crun's clients give."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from boxship.runtime.cgroups import detect, open_cgroup
+from tests.system.runtime.conftest import PROGRAM, run
 
 pytestmark = pytest.mark.root
 
@@ -88,3 +92,155 @@ def test_a_process_file_with_a_wrong_field_is_one_line_of_error(box, tmp_path):
     result = box.command("exec", "--process", str(process), box.id)
     assert result.code == 1
     assert result.err == "boxship-runtime: process.args must be an array, not a string\n"
+
+
+def test_a_log_that_cannot_be_written_to_is_told_before_anything_is_done(box, tmp_path):
+    result = box.command("--log", str(tmp_path / "not/there"), "list")
+    assert (result.code, result.out) == (1, "")
+    assert "cannot open log" in result.err
+    log = tmp_path / "log"
+    assert box.command("--log", f"file:{log}", "--log-format", "json", "state", "no").code == 1
+    assert json.loads(log.read_text())["level"] == "error"
+    assert "journald is not supported" in box.command("--log", "journald:x", "list").err
+
+
+@pytest.mark.parametrize(("option", "word"), [("--log-format", "xml"), ("--rootless", "maybe")])
+def test_global_options_are_checked(box, option, word):
+    result = box.command(option, word, "list")
+    assert (result.code, "is not one of" in result.err) == (1, True)
+
+
+def test_exec_adds_capabilities_without_making_them_inheritable(box):
+    box.process["capabilities"] = {}
+    box.shell("exec sleep 100").start()
+    status = ("cat", "/proc/self/status")
+    added = box.command("exec", "--cap", "CAP_KILL", box.id, *status)
+    sets = dict(line.split(":\t", 1) for line in added.out.splitlines() if line.startswith("Cap"))
+    assert sets == {
+        "CapInh": f"{0:016x}",
+        "CapPrm": f"{1 << 5:016x}",
+        "CapEff": f"{1 << 5:016x}",
+        "CapBnd": f"{1 << 5:016x}",
+        "CapAmb": f"{0:016x}",
+    }
+    assert "NOPE" in box.command("exec", "--cap", "CAP_NOPE", box.id, *status).err
+
+
+def test_exec_sets_and_clears_no_new_privileges(box):
+    box.process["noNewPrivileges"] = True
+    box.shell("exec sleep 100").start()
+    found = {
+        words: box.command("exec", *words, box.id, "grep", "NoNewPrivs", "/proc/self/status").out
+        for words in ((), ("--no-new-privs=false",), ("--no-new-privs",))
+    }
+    assert [line.split()[1] for line in found.values()] == ["1", "0", "1"]
+
+
+def test_exec_refuses_labels_of_modules_that_are_not_there(box):
+    box.shell("exec sleep 100").start()
+    for option in ("--apparmor", "--process-label"):
+        result = box.command("exec", option, "x", box.id, "true")
+        assert result.code != 0, option
+        assert result.err.startswith("boxship-runtime: "), option
+
+
+def test_exec_in_a_paused_container_waits_where_that_is_asked_for(box):
+    box.shell("exec sleep 100").start()
+    assert box.command("pause", box.id).code == 0
+    assert "it is paused" in box.command("exec", box.id, "true").err
+    words = [*PROGRAM, "--root", str(box.state), "exec", "--ignore-paused", box.id, "echo", "out"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as waiting:
+        assert box.command("resume", box.id).code == 0
+        assert waiting.communicate(timeout=20)[0] == "out\n"
+
+
+def test_sockets_of_a_service_manager_are_handed_over(box, tmp_path):
+    box.shell("echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3").save()
+    (tmp_path / "file").write_text("from the manager\n")
+    script = f'exec 3< {tmp_path}/file; exec "$@"'
+    words = [*PROGRAM, "--root", str(box.state), "run", "--bundle", str(box.bundle), box.id]
+    environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "door"}
+    done = run("sh", "-c", script, "sh", *words, env=environment)
+    assert done.out == "1 1 door\nfrom the manager\n", done.err
+    # It says whom it is for, and that is somebody else.
+    done = run("sh", "-c", script, "sh", *words, env={**environment, "LISTEN_PID": "1"})
+    assert done.out.startswith("\n"), done.out
+
+
+def test_a_number_that_is_to_be_kept_is_nothing_of_the_runtimes(box):
+    box.shell("ls -l /proc/self/fd").save()
+    words = [*PROGRAM, "--root", str(box.state), "run", "--preserve-fds", "4"]
+    done = run(*words, "--bundle", str(box.bundle), box.id)
+    assert done.code == 0, done.err
+    assert "socket:" not in done.out
+
+
+def test_supplementary_groups_are_kept_where_an_annotation_says_so(box):
+    box.shell("grep Groups: /proc/self/status").save()
+    words = [*PROGRAM, "--root", str(box.state), "run", "--bundle", str(box.bundle), box.id]
+    groups = {"extra_groups": [4711, 4712]}
+    assert "4711" not in run(*words, **groups).out
+    box.spec["annotations"] = {"run.oci.keep_original_groups": "1"}
+    box.save()
+    assert run(*words, **groups).out.split()[1:] == ["4711", "4712"]
+
+
+def test_signals_by_name(box):
+    box.shell("trap 'exit 3' RTMIN+3 2>/dev/null; trap 'exit 4' 37; while :; do sleep 0.01; done")
+    box.start()
+    assert "unknown signal 'KILL+x'" in box.command("kill", box.id, "KILL+x").err
+    assert "unknown signal '65'" in box.command("kill", box.id, "65").err
+    assert box.command("kill", box.id, "0").code == 0
+    assert box.command("kill", "--regex", f"^{box.id}$", "SIGKILL").code == 0
+
+
+def test_state_and_list_say_the_same(box):
+    box.shell("exec sleep 100").start()
+    state = json.loads(box.command("state", box.id).out)
+    assert state["owner"] == "root"
+    assert state["created"].endswith("Z")
+    assert json.loads(box.command("list", "--format", "json").out) == [state]
+    assert "has no column PID" in box.command("ps", box.id, "-o", "comm").err
+    assert "unknown format" in box.command("ps", "--format", "xml", box.id).err
+
+
+def test_checkpoints_are_refused_by_name(box):
+    for name in ("checkpoint", "restore"):
+        result = box.command(name, "--image-path", "/x", box.id)
+        assert (result.code, f"{name} is not supported" in result.err) == (1, True)
+
+
+def test_features_name_what_seccomp_profiles_may_use(box):
+    found = json.loads(box.command("features").out)["linux"]["seccomp"]
+    assert "SCMP_ACT_ERRNO" in found["actions"]
+    assert "SCMP_CMP_MASKED_EQ" in found["operators"]
+
+
+# Joins a new session keyring that is seen by whoever possesses it only, and tells its number
+# (keyctl(2): JOIN_SESSION_KEYRING, SETPERM, GET_KEYRING_ID).
+_OWN_KEYRING = """
+import ctypes, os, sys
+def keyctl(*words):
+    number = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
+    return ctypes.CDLL(None).syscall(number, *map(ctypes.c_long, words))
+keyctl(1, 0)
+keyctl(5, -3, 0x3F000000)
+print(keyctl(0, -3, 0), flush=True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_the_session_keyring_is_a_new_one_or_kept(box):
+    box.spec["linux"]["maskedPaths"] = []
+    box.shell("cat /proc/keys").save()
+    kept = []
+    for option in ((), ("--no-new-keyring",)):
+        words = [*PROGRAM, "--root", str(box.state), "run", *option]
+        words += ["--bundle", str(box.bundle), box.id]
+        done = run(sys.executable, "-c", _OWN_KEYRING, *words)
+        assert done.code == 0, done.err
+        serial, *keys = done.out.splitlines()
+        if int(serial) < 0:
+            pytest.skip("this kernel keeps no keys")
+        kept.append(any(line.startswith(f"{int(serial):08x} ") for line in keys))
+    assert kept == [False, True]

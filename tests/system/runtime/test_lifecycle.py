@@ -136,7 +136,8 @@ def test_ids_that_are_no_names(box):
     box.save()
     for name in ("..", "a/b", "ü"):
         result = box.command("run", "--bundle", str(box.bundle), name)
-        assert "invalid container id" in result.err
+        assert "container ID" in result.err
+        assert "invalid" in result.err
 
 
 def test_kill_all_and_ps(box):
