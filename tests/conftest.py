@@ -6,6 +6,7 @@ fails the run with `--fail-on-leaks`, which `make test` gives; without it severa
 machine.
 """
 
+import contextlib
 import glob
 import os
 import shutil
@@ -21,6 +22,7 @@ _LINK_PREFIXES = ("bx", "box")
 _NAME = "boxship"
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _LEAKS = pytest.StashKey[dict[str, set[str]]]()
+_PARENTS = pytest.StashKey[set[str]]()
 _BEFORE = pytest.StashKey[dict[str, set[str]]]()
 
 
@@ -51,10 +53,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_BEFORE] = _inventory()
+    session.config.stash[_PARENTS] = _shared_parents()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     before = session.config.stash[_BEFORE]
+    for parent in _shared_parents() - session.config.stash[_PARENTS]:
+        # Another session's containers are in it, or it took it away.
+        with contextlib.suppress(OSError):
+            Path(parent).rmdir()
     deadline = time.monotonic() + _GRACE_SECONDS
     left = _difference(before)
     while left and time.monotonic() < deadline:
@@ -105,6 +112,12 @@ def _cgroups() -> set[str]:
     found = {Path(path) for pattern in patterns for path in glob.glob(pattern)}  # noqa: PTH207
     # The parent that all containers share may stay while it is empty.
     return {str(path) for path in found if path.name != _NAME or any(path.glob("*/"))}
+
+
+def _shared_parents() -> set[str]:
+    """The group above all containers that have no path of their own, on each hierarchy."""
+    root = "/sys/fs/cgroup"
+    return {path for depth in ("", "*/") for path in glob.glob(f"{root}/{depth}{_NAME}")}  # noqa: PTH207
 
 
 def _links() -> set[str]:

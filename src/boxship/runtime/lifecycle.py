@@ -146,10 +146,20 @@ def runner_of(kernel: "Kernel", record: Record) -> "HookRunner | None":
 def _signal_process(kernel: "Kernel", pid: int, signal: int) -> None:
     try:
         pidfd = kernel.pidfd_open(pid)
-        try:
-            kernel.pidfd_send_signal(pidfd, signal)
-        finally:
-            kernel.close(pidfd)
+    except KernelError as error:
+        if error.errno != errno.ESRCH:
+            raise
+        return
+    try:
+        _signal(kernel, pidfd, signal)
+    finally:
+        kernel.close(pidfd)
+
+
+def _signal(kernel: "Kernel", pidfd: int, signal: int) -> None:
+    """Signal a process; no error when it has ended."""
+    try:
+        kernel.pidfd_send_signal(pidfd, signal)
     except KernelError as error:
         if error.errno != errno.ESRCH:
             raise
@@ -164,7 +174,7 @@ def _kill_and_wait(kernel: "Kernel", record: Record) -> None:
         return
     try:
         group(record).kill()
-        kernel.pidfd_send_signal(pidfd, 9)
+        _signal(kernel, pidfd, _SIGKILL)
         poller = poll()
         poller.register(pidfd, POLLIN)
         if not poller.poll(_KILL_WAIT_SECONDS * 1000):

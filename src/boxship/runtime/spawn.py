@@ -9,7 +9,13 @@ import os
 import posixpath
 import sys
 
-from boxship.errors import ForbiddenError, InternalError, NotFoundError, UnsupportedError
+from boxship.errors import (
+    ConflictError,
+    ForbiddenError,
+    InternalError,
+    NotFoundError,
+    UnsupportedError,
+)
 from boxship.kernel import KernelError, abi, process, seccomp, shield
 from boxship.runtime import init, rootless, sync
 from boxship.runtime.cgroupfs import cgroup_owner
@@ -133,6 +139,7 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
     existed = cgroup.exists()
     try:
         cgroup.create()
+        _check_thawed(cgroup)
         resources = (request.spec.get("linux") or {}).get("resources") or {}
         warnings = cgroup.apply(resources)
         _delegate(machine, request, cgroup)
@@ -143,6 +150,13 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
         raise
     spawned.warnings = (*warnings, *spawned.warnings)
     return spawned
+
+
+def _check_thawed(cgroup: "Cgroup") -> None:
+    if cgroup.frozen():
+        # What enters it stands still, and so would its maker.
+        msg = f"cannot make a container in cgroup {cgroup.path}: it is frozen"
+        raise ConflictError(msg, hint="thaw it, and the groups above it")
 
 
 def _delegate(machine: Host, request: SpawnRequest, cgroup: "Cgroup") -> None:

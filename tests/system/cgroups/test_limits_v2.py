@@ -218,3 +218,112 @@ def test_a_group_below_one_with_processes_can_be_entered(group: Cgroup) -> None:
     assert _read(group, "cgroup.subtree_control") == ""
     with pytest.raises(UnsupportedError, match="the pids controller is not available"):
         below.apply({"pids": {"limit": 7}})
+
+
+def _open(path: str, flags: int) -> int:
+    try:
+        os.close(os.open(path, flags))
+    except PermissionError:
+        return 1
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "flags", "verdict"),
+    [
+        (["c 1 11 r"], os.O_RDONLY, 0),
+        (["c 1 11 r"], os.O_RDWR, 1),
+        (["c 1 11 r", "c 1 11 w"], os.O_RDWR, 0),
+        (["c 1 -1 rw"], os.O_RDWR, 0),
+        (["c -1 11 rw"], os.O_RDWR, 0),
+        (["b 1 11 rw"], os.O_RDONLY, 1),
+        (["c 1 -1 rw", "-c 1 11 w"], os.O_RDONLY, 0),
+        (["c 1 -1 rw", "-c 1 11 w"], os.O_RDWR, 1),
+        (["-c 1 11 rwm", "c 1 -1 rw"], os.O_RDWR, 0),
+    ],
+    ids=str,
+)
+def test_device_rules_apply_in_order(
+    group: Cgroup, rules: list[str], flags: int, verdict: int
+) -> None:
+    entries: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
+    for rule in rules:
+        kind, major, minor, access = rule.removeprefix("-").split()
+        numbers = {"major": int(major), "minor": int(minor)}
+        entries.append({"allow": rule[0] != "-", "type": kind, "access": access, **numbers})
+    group.apply({"devices": entries})
+    assert _run(group, lambda: _open("/dev/kmsg", flags)) == verdict
+
+
+def test_no_processes_is_a_limit(group: Cgroup) -> None:
+    group.apply({"pids": {"limit": 0}})
+    assert _read(group, "pids.max") == "0"
+    # Nothing can be born in the group; what moves in runs, and forks nothing.
+    assert group.open_directory() == -1
+    assert _run(group, _fork_once) == 7
+
+
+def test_a_limit_below_the_usage_can_be_refused(group: Cgroup) -> None:
+    def grow() -> int:
+        ballast = bytearray(24 * _MIB)
+        ballast[::4096] = b"x" * (len(ballast) // 4096)
+        os.write(ready, b"!")
+        signal.pause()
+        return len(ballast)
+
+    started, ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        group.enter()
+        os._exit(grow())
+    try:
+        assert os.read(started, 1) == b"!"
+        with pytest.raises(InvalidArgumentError, match="it uses"):
+            group.apply({"memory": {"limit": 8 * _MIB, "checkBeforeUpdate": True}})
+        assert _read(group, "memory.max") == "max"
+        group.apply({"memory": {"limit": 64 * _MIB, "checkBeforeUpdate": True}})
+        assert os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(started)
+        os.close(ready)
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [{"swappiness": 10}, {"disableOOMKiller": True}, {"useHierarchy": False}, {"kernelTCP": 1}],
+    ids=str,
+)
+def test_memory_options_that_version_2_lacks(group: Cgroup, memory: dict[str, int]) -> None:
+    with pytest.raises(UnsupportedError, match=rf"memory\.{next(iter(memory))}"):
+        group.apply({"memory": memory})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("foo.bar", "controller `foo` is not available"),
+        ("NOT-A-KEY", "has not the form"),
+        ("memory.absent", "no such file or directory"),
+    ],
+)
+def test_unified_keys_that_mean_nothing(group: Cgroup, name: str, words: str) -> None:
+    with pytest.raises((UnsupportedError, InvalidArgumentError), match=words):
+        group.apply({"unified": {name: "1"}})
+
+
+def test_reservations_of_huge_pages(group: Cgroup) -> None:
+    if not (_directory(group) / "hugetlb.2MB.rsvd.max").exists():
+        pytest.skip("needs the hugetlb controller and reservations (kernel 5.7)")
+    group.apply({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * _MIB}]})
+    assert _read(group, "hugetlb.2MB.rsvd.max") == str(4 * _MIB)
+
+
+def test_throttles_of_a_device(group: Cgroup) -> None:
+    number = os.stat("/").st_dev  # noqa: PTH116 - only its number
+    device = {"major": os.major(number), "minor": os.minor(number)}
+    group.apply({"blockIO": {"throttleReadBpsDevice": [{**device, "rate": 4096}]}})
+    assert "rbps=4096" in _read(group, "io.max")
+    group.apply({"unified": {"io.max": f"{device['major']}:{device['minor']} wiops=7"}})
+    assert "rbps=4096 wbps=max riops=max wiops=7" in _read(group, "io.max")

@@ -74,7 +74,8 @@ class Cgroup(Protocol):
 
     def thaw(self) -> None: ...
 
-    def frozen(self) -> bool: ...
+    def frozen(self) -> bool:
+        """Whether the group is frozen, or one above it."""
 
     def kill(self) -> None:
         """SIGKILL every process of the group and its descendants, whoever froze them."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FREEZE_SECONDS = 2.0
 _FREEZE_TO_KILL_SECONDS = 0.05
 _FREEZE_STUCK_SECONDS = 0.05
+_TRIES = 8
 _REMOVE_SECONDS = 0.5
 
 
@@ -183,16 +184,18 @@ class LegacyCgroup:
 
 def _make(directory: str, depth: int, *, cpuset: bool) -> None:
     """Make a group and those above it; depth is how many of its names are ours to make."""
-    try:
-        os.mkdir(directory, 0o755)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        if depth <= 1:
-            raise
-        _make(os.path.dirname(directory), depth - 1, cpuset=cpuset)
-        _make(directory, 1, cpuset=cpuset)
-        return
+    for tries_left in range(_TRIES, -1, -1):
+        try:
+            os.mkdir(directory, 0o755)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            # Somebody may sweep up the empty group above before this one is in it.
+            if depth <= 1 or not tries_left:
+                raise
+            _make(os.path.dirname(directory), depth - 1, cpuset=cpuset)
+            continue
+        break
     if cpuset:
         _inherit_cpuset(directory, depth)
 

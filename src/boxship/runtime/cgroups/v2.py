@@ -115,7 +115,9 @@ class UnifiedCgroup:
         files.write(self._directory, "cgroup.freeze", "0")
 
     def frozen(self) -> bool:
-        return files.read_or(self._directory, "cgroup.freeze", "0") == "1"
+        if files.read_or(self._directory, "cgroup.freeze", "0") == "1":
+            return True
+        return self._events("cgroup.events").get("frozen") == 1
 
     def kill(self) -> None:
         try:
