@@ -47,19 +47,6 @@ def test_the_group_belongs_to_the_containers_user(box):
     assert set(owners.values()) == {_OWNER}
 
 
-@pytest.mark.parametrize("change", ["read-only", "host's namespace", "none"])
-def test_groups_that_stay_roots(box, change):
-    _writable(box)
-    if change == "read-only":
-        box.spec["mounts"][-1]["options"].append("ro")
-    elif change == "none":
-        box.spec["mounts"].pop()
-    else:
-        box.namespace("cgroup", "-")
-    box.shell("exec sleep 100").start()
-    assert set(_owners(box).values()) == {0}
-
-
 def test_controllers_go_to_groups_below_and_exec_still_works(box):
     _writable(box)
     box.spec["linux"]["resources"]["pids"] = {"limit": 100}
