@@ -1,8 +1,11 @@
 """Copying a directory of an image into a volume.
 
 Paths of an image are not to be trusted: they are resolved by openat2(2) below the image's root, and
-the copy works on descriptors. The image's layers are joined by a read-only overlay in a mount
-namespace of the copying thread, which nobody sees and which goes with the thread, whatever happens.
+the copy works on descriptors. Neither is the volume: a container that has it already may put a link
+in the place of anything at any time.
+
+The image's layers are joined by a read-only overlay in a mount namespace of the copying thread,
+which nobody sees and which goes with the thread, whatever happens.
 """
 
 import errno
@@ -149,7 +152,7 @@ class _Copy:
             return
         known = self._linked.get(facts.st_ino)
         if known is not None and facts.st_nlink > 1:
-            os.link(known, name, src_dir_fd=self._root, dst_dir_fd=target, follow_symlinks=False)
+            self._link(known, name, target)
             return
         if facts.st_nlink > 1:
             self._linked[facts.st_ino] = place
@@ -161,7 +164,15 @@ class _Copy:
         elif not stat.S_ISSOCK(facts.st_mode) and not _is_whiteout(facts):
             os.mknod(name, facts.st_mode, facts.st_rdev, dir_fd=target)
             _copy_ownership(name, target, facts)
-            os.chmod(name, stat.S_IMODE(facts.st_mode), dir_fd=target)
+            _set_mode(name, target, facts)
+
+    def _link(self, known: str, name: str, target: int) -> None:
+        """Give a file of the volume one more name; its path is looked up within the volume."""
+        found = open_in_root(self._root, known, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            os.link(f"/proc/self/fd/{found}", name, dst_dir_fd=target, follow_symlinks=True)
+        finally:
+            os.close(found)
 
     def _descend(self, name: str, source: int, target: int, place: str) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -205,6 +216,16 @@ def _copy_ownership(name: str, target: int, facts: os.stat_result) -> None:
     os.chown(name, facts.st_uid, facts.st_gid, dir_fd=target, follow_symlinks=False)
     times = (facts.st_atime_ns, facts.st_mtime_ns)
     os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+
+
+def _set_mode(name: str, target: int, facts: os.stat_result) -> None:
+    # By descriptor: chmod(2) follows a link that stands there meanwhile.
+    node = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+    try:
+        if stat.S_IFMT(os.fstat(node).st_mode) == stat.S_IFMT(facts.st_mode):
+            Path(f"/proc/self/fd/{node}").chmod(stat.S_IMODE(facts.st_mode))
+    finally:
+        os.close(node)
 
 
 def _copy_attributes(source: int, target: int) -> None:
