@@ -83,12 +83,23 @@ def read(path: str) -> "Any":
     except OSError as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        text = read_text(descriptor)
-        return loads(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"{path} is not JSON: {error}") from error
+        return read_open(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def read_open(descriptor: int, name: str) -> "Any":
+    """Decode an open file.
+
+    Raises:
+        InvalidArgumentError: it is not JSON or cannot be read.
+    """
+    try:
+        return loads(read_text(descriptor))
+    except ValueError as error:
+        raise InvalidArgumentError(f"{name} is not JSON: {error}") from error
+    except OSError as error:
+        raise InvalidArgumentError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def read_text(descriptor: int) -> str:
@@ -100,14 +111,25 @@ def read_text(descriptor: int) -> str:
 
 
 def write(path: str, value: "Any") -> None:
-    """Replace a file by a document, whole or not at all."""
+    """Replace a file by a document, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
     partial = f"{path}.{os.getpid()}"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, dumps(value).encode(errors="surrogateescape"))
-    finally:
-        os.close(descriptor)
-    os.rename(partial, path)  # noqa: PTH104 - pathlib is slow to import
+        try:
+            rest = memoryview(dumps(value).encode(errors="surrogateescape"))
+            while rest:
+                # A disk that is nearly full takes a part.
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+        os.rename(partial, path)  # noqa: PTH104 - pathlib is slow to import
+    except OSError:
+        os.unlink(partial)  # noqa: PTH108 - as above
+        raise
 
 
 def _slow_loads(text: str) -> "Any":

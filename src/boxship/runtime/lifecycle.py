@@ -14,7 +14,7 @@ from boxship.kernel import KernelError
 from boxship.runtime import sync
 from boxship.runtime.errors import HookFailedError, StartFailedError
 from boxship.runtime.rendezvous import connect
-from boxship.runtime.state import Record, Store, group, oci_state
+from boxship.runtime.state import DamagedError, Record, Store, group, oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def delete(kernel: "Kernel", store: Store, container_id: str, *, force: bool) ->
     Raises:
         ConflictError: it still runs.
         NotFoundError: there is no such container.
+        DamagedError: its record cannot be read, and no force was asked for.
     """
     try:
         record = store.load(container_id)
@@ -108,6 +109,12 @@ def delete(kernel: "Kernel", store: Store, container_id: str, *, force: bool) ->
         if force:
             return
         raise
+    except DamagedError as error:
+        if not force:
+            raise
+        warn([f"{error.message}: what it left is not known"])
+        store.forget(container_id)
+        return
     status = store.status(record)
     if status not in ("stopped", "created") and not force:
         msg = f"cannot delete container {container_id} that is not stopped: {status}"

@@ -7,7 +7,7 @@ import time
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.runtime import document
 from boxship.runtime.encode import dumps
-from boxship.runtime.state import Record, Store, group, oci_state
+from boxship.runtime.state import DamagedError, Record, Store, group, oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _records(store: Store) -> "list[Record]":
         except NotFoundError:
             # Just being made or deleted; and directories that are not containers.
             continue
+        except DamagedError as error:
+            sys.stderr.write(f"boxship-runtime: warning: {error}\n")
     return records
 
 

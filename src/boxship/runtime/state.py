@@ -6,7 +6,7 @@ ROOT/ID/start.sock    there from create to start; the container's process listen
 
 import os
 
-from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.errors import ConflictError, InternalError, InvalidArgumentError, NotFoundError
 from boxship.kernel import KernelError
 from boxship.runtime import document
 from boxship.runtime.cgroups import detect, open_cgroup
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 OCI_VERSION = "1.2.0"
 _NAME_MARKS = "_+-."
 _MAX_ID = 1024
+_DAMAGED = "end its processes, then delete it by force"
+_KINDS: "tuple[tuple[str, type | tuple[type, ...]], ...]" = (
+    ("id", str),
+    ("bundle", str),
+    ("spec", dict),
+    ("cgroup", str),
+    ("created", (int, float)),
+    ("pid", int),
+    ("start_time", int),
+)
+
+
+class DamagedError(InternalError):
+    """What is remembered of a container is not what was written."""
 
 
 class Record:
@@ -103,12 +117,20 @@ class Store:
 
         Raises:
             NotFoundError: there is no such container.
+            DamagedError: somebody else wrote to its record.
         """
         try:
             fields = document.read(f"{self.directory(container_id)}/state.json")
         except NotFoundError as error:
             raise NotFoundError(f'container "{container_id}" does not exist') from error
-        return Record(**fields)
+        except InvalidArgumentError as error:
+            raise DamagedError(str(error), hint=_DAMAGED) from error
+        if fields.__class__ is not dict or any(
+            not isinstance(fields.get(name), kind) for name, kind in _KINDS
+        ):
+            msg = f"the record of container {container_id} is damaged"
+            raise DamagedError(msg, hint=_DAMAGED)
+        return Record(**{name: fields[name] for name in Record.__slots__})
 
     def forget(self, container_id: str) -> None:
         """Remove a container's directory; no error when it is gone."""

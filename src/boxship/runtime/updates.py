@@ -121,9 +121,7 @@ def _from_file(path: str) -> "dict[str, Any]":
     """An OCI resources object; a limit of 0 or empty, as in runc's template, is left as it is."""
     from boxship.runtime import shape  # noqa: PLC0415 - only for a file
 
-    found: dict[str, Any] = (
-        document.loads(document.read_text(0)) if path == "-" else document.read(path)
-    )
+    found: dict[str, Any] = document.read_open(0, "stdin") if path == "-" else document.read(path)
     shape.check(found, shape.RESOURCES, "resources")
     for section, keys in _ZERO_IS_UNSET.items():
         for key in keys:
