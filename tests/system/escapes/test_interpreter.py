@@ -3,6 +3,7 @@
 CVE-2016-9962, CVE-2019-5736, CVE-2024-21626.
 """
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -250,9 +251,24 @@ def test_users_gain_no_capabilities_from_inheritable_ones(target: Target, userns
     target.host.remove(container)
 
 
+KEYS = "print(libc.syscall(250, 11, libc.syscall(250, 0, -3, 0), 0, 0))"
+
+
 def test_keys_of_the_host_are_not_at_hand(target: Target):
     # Without the filter, which forbids keyctl: keys are not separated by namespaces.
-    code = "print(libc.syscall(250, 11, libc.syscall(250, 0, -3, 0), 0, 0))"
     options = ("--security-opt", "seccomp=unconfined")
-    empty = target.python(code, *options, userns="host")
-    assert empty.out == "0\n", empty.err
+    container = target.start(*target.python_command("libc.pause()", *options), userns="host")
+    python = target.python_command(KEYS)[-5:]
+    assert target.boxship("exec", container, *python).out == "0\n"
+    pid = target.host.pid(container)
+
+    def work() -> None:
+        # A session that holds a key, as that of whoever starts an engine does.
+        libc = ctypes.CDLL(None)
+        libc.syscall(250, 1, None)
+        assert libc.syscall(248, b"user", b"secret", b"x", 1, -3) > 0
+        vulnerable.join(pid, abi.CLONE_NEWNS)
+        vulnerable.become(*python)
+
+    assert vulnerable.run(pid, abi.CLONE_NEWPID, work) == "4\n"
+    target.host.remove(container)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.escapes import vulnerable
 from tests.system.escapes.conftest import USER_NAMESPACES, Link
 
 pytestmark = pytest.mark.root
@@ -23,6 +24,36 @@ def test_proc_and_sys_are_not_mounted_behind_a_link(target, name, place, userns)
     assert result.code == 125
     assert "writable" not in result.out
     assert "ordinary directory" in result.err or "Too many levels" in result.err
+
+
+# Mounts, masks and volumes by path, as runtimes made them.
+BY_PATH = """
+cd "$1" && mkdir root outside && ln -s "$1/outside" root/proc
+mount -t proc proc root/proc && ls outside
+"""
+OVER_PROC = """
+cd "$1" && mkdir -p root/proc volume && echo fake > volume/exec
+mount -t proc proc root/proc && mount --bind volume root/proc/$$/attr && cat root/proc/$$/attr/exec
+"""
+DEV_NULL = """
+cd "$1" && mkdir -p root/dev root/proc && mount -t proc proc root/proc
+ln -s /proc/sys/kernel/core_pattern root/dev/null
+mount --bind root/dev/null root/proc/timer_list && cat root/proc/timer_list
+"""
+
+
+def test_mounts_by_path_follow_the_images_links(tmp_path):
+    assert "uptime" in vulnerable.by_path(BY_PATH, str(tmp_path)).split()
+
+
+def test_a_mask_of_the_images_null_device_shows_what_it_links_to(tmp_path):
+    shown = vulnerable.by_path(DEV_NULL, str(tmp_path))
+    assert shown == Path("/proc/sys/kernel/core_pattern").read_text()
+
+
+def test_a_volume_by_path_covers_files_of_proc(tmp_path):
+    # CVE-2019-16884: the runtime then writes the program's label to a file of the image.
+    assert vulnerable.by_path(OVER_PROC, str(tmp_path)) == "fake\n"
 
 
 @pytest.mark.parametrize("userns", USER_NAMESPACES)

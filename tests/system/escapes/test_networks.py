@@ -37,7 +37,7 @@ def gateway(target: Target, network: str) -> str:
 
 def reach(target: Target, network: str, *places: str) -> str:
     """What somebody on a network gets from any of these `address port`."""
-    script = "; ".join(f"nc -w 1 {place} < /dev/null" for place in places)
+    script = " & ".join(f"nc -w 1 {place} < /dev/null" for place in places) + " & wait"
     return target.run("--network", network, "probe", "sh", "-c", script).out
 
 

@@ -4,8 +4,11 @@ Old runtimes entered a container as themselves, seen from within: with the host'
 their memory readable, their descriptors open. These do the same, from the test's own process.
 """
 
+import io
 import os
+import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -105,3 +108,28 @@ def by_path(script: str, *arguments: str) -> str:
         check=False,
     )
     return done.stdout + done.stderr
+
+
+def unpack(archive: bytes, place: Path) -> None:
+    """Unpack as if no archive lied: each name below a directory, by path, over what is there."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            with suppress(OSError):
+                _unpack_one(tar, member, f"{place}/{member.name}" if member.name[0] != "/" else "")
+
+
+def _unpack_one(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    path = path or member.name
+    if member.isdir():
+        Path(path).mkdir(exist_ok=True)
+        Path(path).chmod(member.mode)
+    elif member.issym():
+        Path(path).symlink_to(member.linkname)
+    elif member.islnk():
+        base = Path(path).parents[member.name.count("/")] if member.name[0] != "/" else Path("/")
+        Path(path).hardlink_to(base / member.linkname)
+    else:
+        source = tar.extractfile(member)
+        assert source is not None
+        with source, Path(path).open("wb") as target:
+            shutil.copyfileobj(source, target)
