@@ -49,6 +49,10 @@ def _read(group: Cgroup, name: str) -> str:
             {"memory": {"limit": 64 * _MIB, "swap": 96 * _MIB}},
             {"memory.memsw.limit_in_bytes": str(96 * _MIB)},
         ),
+        (
+            {"memory": {"limit": 64 * _MIB, "swap": 0}},
+            {"memory.memsw.limit_in_bytes": str(64 * _MIB)},
+        ),
         ({"memory": {"reservation": 8 * _MIB}}, {"memory.soft_limit_in_bytes": str(8 * _MIB)}),
         ({"memory": {"swappiness": 0}}, {"memory.swappiness": "0"}),
         ({"memory": {"kernelTCP": 4 * _MIB}}, {"memory.kmem.tcp.limit_in_bytes": str(4 * _MIB)}),

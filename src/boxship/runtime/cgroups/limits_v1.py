@@ -96,9 +96,9 @@ def _device_line(rule: DeviceRule) -> str:
 
 def _memory(group: _Group, memory: "Mapping[str, Any]") -> None:
     limit, swap = memory.get("limit"), memory.get("swap")
-    if limit == -1 and not swap:
-        # What bounds memory with swap would bound memory.
-        swap = -1
+    if limit and not swap and (limit == -1 or swap == 0):
+        # What bounds memory with swap would bound unlimited memory; and 0 is no swap at all.
+        swap = limit
     if limit:
         _memory_limit(group, limit, swap)
     if swap:

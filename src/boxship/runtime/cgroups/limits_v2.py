@@ -152,7 +152,7 @@ def _swap(limit: int | None, swap: int | None) -> str:
     if swap == -1 or (limit == -1 and not swap):
         return "max"
     if not swap:
-        return ""
+        return "" if swap is None else "0"
     if not limit or limit == -1 or swap < limit:
         raise InvalidArgumentError(
             f"invalid memory limits: memory with swap ({swap}) needs a memory limit of no more"

@@ -186,18 +186,23 @@ def _make(directory: str, depth: int, *, cpuset: bool) -> None:
     """Make a group and those above it; depth is how many of its names are ours to make."""
     for tries_left in range(_TRIES, -1, -1):
         try:
-            os.mkdir(directory, 0o755)
-        except FileExistsError:
-            pass
+            _make_one(directory)
+            if cpuset:
+                _inherit_cpuset(directory, depth)
         except FileNotFoundError:
             # Somebody may sweep up the empty group above before this one is in it.
             if depth <= 1 or not tries_left:
                 raise
             _make(os.path.dirname(directory), depth - 1, cpuset=cpuset)
-            continue
-        break
-    if cpuset:
-        _inherit_cpuset(directory, depth)
+        else:
+            return
+
+
+def _make_one(directory: str) -> None:
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        return
 
 
 def _inherit_cpuset(directory: str, depth: int) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     DeviceDoor = Callable[[int, tuple[DeviceRule, ...]], None]
 
 _FREEZE_SECONDS = 2.0
+_TRIES = 8
 _REMOVE_SECONDS = 0.5
 # Not there, or not ours to pass on: above a subtree that was delegated to an ordinary user.
 _KEPT_BACK = frozenset(
@@ -68,9 +69,7 @@ class UnifiedCgroup:
         return own.can_make(self._directory) and own.can_enter(self._root + common.rstrip("/"))
 
     def create(self) -> None:
-        if not os.path.isdir(os.path.dirname(self._directory)):
-            self._make_parents()
-        if not _make(self._directory):
+        if not self._make():
             return
         offered = files.read_or(self._directory, "cgroup.controllers", "").split()
         if any(name not in offered for name in self._wanted):
@@ -143,6 +142,18 @@ class UnifiedCgroup:
 
     def mounts(self) -> tuple[CgroupMount, ...]:
         return (CgroupMount("cgroup2", "", "", self._directory, ()),)
+
+    def _make(self) -> bool:
+        """Make the group and those above it; False when it is there."""
+        for _ in range(_TRIES):
+            if not os.path.isdir(os.path.dirname(self._directory)):
+                self._make_parents()
+            try:
+                return _make(self._directory)
+            except FileNotFoundError:
+                # Somebody swept up the empty group above before this one was in it.
+                continue
+        return _make(self._directory)
 
     def _enable(self, names: "Iterable[str]") -> None:
         """Hand down what only files that are named one by one need (misc, dmem, ...)."""

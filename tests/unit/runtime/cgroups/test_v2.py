@@ -125,6 +125,14 @@ def test_unlimited_memory_has_unlimited_swap(tree: Any) -> None:
     assert tree.read("c1/memory.swap.max") == "max"
 
 
+@pytest.mark.parametrize("memory", [{"swap": 0}, {"swap": 0, "limit": 4096}], ids=str)
+def test_no_swap_at_all(tree: Any, memory: dict[str, int]) -> None:
+    group = open_cgroup(tree.v2("memory"), "/c1")
+    tree.put("c1", *_FILES)
+    group.apply({"memory": memory})
+    assert tree.read("c1/memory.swap.max") == "0"
+
+
 def test_no_processes_is_a_limit(tree: Any) -> None:
     group = open_cgroup(tree.v2("pids"), "/c1")
     tree.put("c1", *_FILES)
