@@ -105,6 +105,23 @@ def mask(names: "Iterable[str]") -> int:
     return bits
 
 
+def known(names: "Iterable[str]", last: int) -> "tuple[int, list[str]]":
+    """The set of those that there are, and the names of the rest.
+
+    Args:
+        names: as for `number`.
+        last: highest number that the kernel knows.
+    """
+    bits, unknown = 0, []
+    for name in names:
+        found = _NUMBERS.get(canonical(name), last + 1)
+        if found > last:
+            unknown.append(name)
+        else:
+            bits |= 1 << found
+    return bits, unknown
+
+
 def names(bits: int) -> tuple[str, ...]:
     """The capabilities of a set, in order; numbers without a name are left out."""
     return tuple(name for index, name in enumerate(NAMES) if bits >> index & 1)

@@ -121,6 +121,29 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+def version() -> str:
+    """Of the system's libseccomp; empty without one."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return ""
+    library.seccomp_version.restype = ctypes.POINTER(ctypes.c_uint * 3)
+    return ".".join(map(str, library.seccomp_version().contents))
+
+
+def architectures() -> tuple[str, ...]:
+    """Those of a profile that the system's libseccomp knows; none without one."""
+    try:
+        resolve = _library().seccomp_arch_resolve_name
+    except UnsupportedError:
+        return ()
+    return tuple(name for name in ARCHITECTURES if resolve(_short(name)))
+
+
+def _short(architecture: str) -> bytes:
+    return architecture.removeprefix("SCMP_ARCH_").lower().encode()
+
+
 def compile_profile(profile: "Mapping[str, Any]") -> bytes:
     """The BPF program of a profile; see `boxship.kernel.seccomp.compile_filter`."""
     library = _library()
@@ -168,7 +191,7 @@ def _add_architectures(library: ctypes.CDLL, context: int, names: "Iterable[str]
     for name in names:
         if name not in ARCHITECTURES:
             raise InvalidArgumentError(f"unknown seccomp architecture {name!r}")
-        token = library.seccomp_arch_resolve_name(name.removeprefix("SCMP_ARCH_").lower().encode())
+        token = library.seccomp_arch_resolve_name(_short(name))
         if token == 0:
             raise UnsupportedError(f"this libseccomp does not know {name}")
         result = library.seccomp_arch_add(context, token)

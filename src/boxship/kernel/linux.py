@@ -44,6 +44,7 @@ class LinuxKernel:
 
     unshare = staticmethod(namespaces.unshare)
     setns = staticmethod(namespaces.setns)
+    namespace_kind = staticmethod(namespaces.kind_of)
     sethostname = staticmethod(namespaces.sethostname)
     setdomainname = staticmethod(namespaces.setdomainname)
     set_interface_up = staticmethod(interfaces.set_up)

@@ -6,8 +6,12 @@ from boxship.kernel._libc import check, declare
 
 _unshare = declare("unshare", ctypes.c_int)
 _setns = declare("setns", ctypes.c_int, ctypes.c_int)
+_ioctl = declare("ioctl", ctypes.c_int, ctypes.c_ulong)
 _sethostname = declare("sethostname", ctypes.c_char_p, ctypes.c_size_t)
 _setdomainname = declare("setdomainname", ctypes.c_char_p, ctypes.c_size_t)
+
+# linux/nsfs.h
+_NS_GET_NSTYPE = 0xB703
 
 KINDS = {
     "user": abi.CLONE_NEWUSER,
@@ -42,6 +46,15 @@ def unshare(flags: int) -> None:
 def setns(descriptor: int, flags: int) -> None:
     """Enter a namespace, or several of a process given by a pidfd (setns(2), kernel 5.8)."""
     check(_setns(descriptor, flags), "setns", hex(flags))
+
+
+def kind_of(descriptor: int) -> int:
+    """The clone flag of the type of namespace behind a descriptor (ioctl_ns(2), kernel 4.11).
+
+    Returns:
+        0 when the file is no namespace.
+    """
+    return max(_ioctl(descriptor, _NS_GET_NSTYPE), 0)
 
 
 def sethostname(name: str) -> None:

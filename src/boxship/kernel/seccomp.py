@@ -8,6 +8,7 @@ specification says what the object means.
 import marshal
 import os
 import struct
+from errno import EFAULT
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import foreign as ctypes
@@ -89,6 +90,16 @@ def survives(profile: "Mapping[str, Any]", name: str) -> bool:
 def known_flags() -> "tuple[str, ...]":
     """The flags that a profile may have."""
     return tuple(_FLAGS)
+
+
+def supported_flags() -> "tuple[str, ...]":
+    """Those of them that this kernel has: it looks at the flags before the program (EFAULT)."""
+    found = []
+    for name, bit in _FLAGS.items():
+        bits = bit | NEW_LISTENER | _TSYNC_ESRCH
+        if _seccomp(_NUMBER, _SET_MODE_FILTER, bits, None) < 0 and ctypes.get_errno() == EFAULT:
+            found.append(name)
+    return tuple(found)
 
 
 def install(program: bytes, flags: int = 0) -> int:

@@ -130,6 +130,7 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     if not options.detach:
         hold_signals()
     spawned = spawn_exec(kernel, request)
+    lifecycle.warn(spawned.warnings)
     try:
         if not options.detach:
             _forward_signals(kernel, spawned)

@@ -34,21 +34,16 @@ def set_up(
         Warnings: what was done in part only.
     """
     trees: list[int] = []
-    warnings: list[str] = []
+    warnings = list(process.warnings)
     try:
         if plan is not None and "user" in plan.namespaces.new:
-            if plan.unprivileged:
-                rootless.write_maps(kernel, pid, plan.uid_map, plan.gid_map)
-            else:
-                kernel.write_uid_map(pid, plan.uid_map)
-                kernel.write_gid_map(pid, plan.gid_map)
+            _map_ids(kernel, pid, plan)
         warnings += _raise_limits(kernel, pid, process)
         if process.tuning is not None:
             process.tuning.apply(kernel, pid)
         if plan is not None:
             warnings += _set_oom_score(kernel, pid, plan.oom_score)
-            if not plan.unprivileged:
-                trees = clone_trees(kernel, str(pid), plan)
+            trees = _give(kernel, pid, plan)
         channel.send(sync.SETUP, trees[:_FDS_PER_MESSAGE])
         for start in range(_FDS_PER_MESSAGE, len(trees), _FDS_PER_MESSAGE):
             channel.send(sync.SETUP, trees[start : start + _FDS_PER_MESSAGE])
@@ -60,6 +55,23 @@ def set_up(
         for tree in trees:
             kernel.close(tree)
     return warnings
+
+
+def _map_ids(kernel: "Kernel", pid: int, plan: "Plan") -> None:
+    if plan.unprivileged:
+        rootless.write_maps(kernel, pid, plan.uid_map, plan.gid_map)
+    else:
+        kernel.write_uid_map(pid, plan.uid_map)
+        kernel.write_gid_map(pid, plan.gid_map)
+
+
+def _give(kernel: "Kernel", pid: int, plan: "Plan") -> "list[int]":
+    """Move the links that the container shall have, and make the trees that only the host can."""
+    if plan.devices:
+        from boxship.runtime.netdevices import move_devices  # noqa: PLC0415 - rare
+
+        move_devices(pid, plan.devices)
+    return [] if plan.unprivileged else clone_trees(kernel, str(pid), plan)
 
 
 def _raise_limits(kernel: "Kernel", pid: int, process: "ProcessPlan") -> "list[str]":

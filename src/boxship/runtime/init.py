@@ -151,6 +151,8 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
         context = _wake(birth, plan)
         _enter_groups(birth)
         _await_setup(birth)
+        for step in plan.labels:
+            step.execute(context)
         if flags & abi.CLONE_NEWPID:
             # As the host's root: another user namespace than the container's may own it.
             birth.kernel.setns(birth.target, abi.CLONE_NEWPID)
@@ -160,7 +162,7 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
         _own_namespace(birth, separate=separate)
         context.root = birth.kernel.open_file("/", os.O_PATH | os.O_DIRECTORY)
         if plan.terminal:
-            MakeTerminal((0, 0), console=False).execute(context)
+            MakeTerminal(plan.size, console=False).execute(context)
         # Before what comes is seen inside, and before a filter that may forbid it.
         _close_others(birth, context.root, context.master, context.terminal)
         if flags & abi.CLONE_NEWPID and plan.clones:

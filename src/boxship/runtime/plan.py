@@ -96,6 +96,7 @@ class Plan:
         first: what the child does while its own files of /proc are open to it.
         build: what it does then, up to the hooks.
         clocks: offsets of a new time namespace that the parent makes; empty to leave it to clone.
+        devices: links of the host to move, by name; to what they are called in the container.
         enter: what follows the hooks that still may change the tree: close it, and enter it.
         process: what follows inside.
         hooks: `hooks` of the spec.
@@ -104,6 +105,7 @@ class Plan:
     __slots__ = (
         "build",
         "clocks",
+        "devices",
         "enter",
         "first",
         "gid_map",
@@ -133,6 +135,7 @@ class Plan:
         self.process = process
         self.unprivileged = False
         self.clocks = ""
+        self.devices: dict[str, str] = {}
 
     def clone_flags(self) -> int:
         """Namespaces that clone makes."""
@@ -200,7 +203,13 @@ def make_plan(
         from boxship.runtime.listeners import AnnounceListeners  # noqa: PLC0415 - rare
 
         plan.process.steps.append(AnnounceListeners(request.listeners))
+    label = (spec.get("linux") or {}).get("mountLabel")
+    if label:
+        from boxship.runtime.labels import label_mounts  # noqa: PLC0415 - rare
+
+        label_mounts(label, plan.build, features)
     _plan_closing(plan, spec)
+    plan.enter += process.labels
     plan.enter.append(MoveRoot() if request.no_pivot else EnterRoot())
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     if propagation:
@@ -263,11 +272,19 @@ def _plan_names(plan: Plan, spec: "dict[str, Any]") -> None:
         plan.build.insert(0, MakeCgroupNamespace())
     if "network" in spaces.new:
         plan.build.append(LoopbackUp())
+    devices = (spec.get("linux") or {}).get("netDevices") or {}
+    if devices:
+        from boxship.runtime.netdevices import check_devices  # noqa: PLC0415 - rare
+
+        plan.devices = check_devices(devices, spaces, unprivileged=plan.unprivileged)
     if spec.get("hostname"):
         plan.build.append(SetHostname(spec["hostname"]))
     if spec.get("domainname"):
         plan.build.append(SetDomainname(spec["domainname"]))
-    plan.build += plan_sysctls((spec.get("linux") or {}).get("sysctl") or {}, spaces)
+    sysctl = (spec.get("linux") or {}).get("sysctl") or {}
+    if spec.get("hostname") and "kernel.hostname" in (n.replace("/", ".") for n in sysctl):
+        raise InvalidArgumentError("hostname is set, and so is linux.sysctl kernel.hostname")
+    plan.build += plan_sysctls(sysctl, spaces)
 
 
 def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount, ...]") -> None:
@@ -284,9 +301,7 @@ def _plan_tree(plan: Plan, request: "SpawnRequest", cgroups: "tuple[CgroupMount,
     plan.build += mounts.steps
     _plan_devices(plan, linux.get("devices") or [], binds_dev=mounts.binds_dev)
     if request.stdio.terminal:
-        size = (spec["process"] or {}).get("consoleSize") or {}
-        rows, columns = size.get("height") or 0, size.get("width") or 0
-        plan.build.append(MakeTerminal((rows, columns), console=not mounts.binds_dev))
+        plan.build.append(MakeTerminal(plan.process.size, console=not mounts.binds_dev))
 
 
 def _plan_closing(plan: Plan, spec: "dict[str, Any]") -> None:

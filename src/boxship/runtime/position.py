@@ -2,6 +2,7 @@
 
 import os
 
+from boxship.errors import InvalidArgumentError
 from boxship.kernel import abi, namespaces
 
 TYPE_CHECKING = False
@@ -80,12 +81,25 @@ class Position:
             kernel.close(self._home)
 
 
+def open_namespace(kernel: "Kernel", kind: str, path: str) -> int:
+    """A descriptor of a namespace given by OCI name and path.
+
+    Raises:
+        InvalidArgumentError: there is something else at the path.
+    """
+    descriptor = kernel.open_file(path, os.O_RDONLY | os.O_NONBLOCK)
+    if kernel.namespace_kind(descriptor) != namespaces.KINDS[kind]:
+        kernel.close(descriptor)
+        raise InvalidArgumentError(f"linux.namespaces: {path} is not a {kind} namespace")
+    return descriptor
+
+
 def open_namespaces(kernel: "Kernel", joined: "list[tuple[str, str]]") -> "list[tuple[int, int]]":
     """Descriptors and clone flags of namespaces given by OCI name and path."""
     opened: list[tuple[int, int]] = []
     try:
         for kind, path in joined:
-            opened.append((kernel.open_file(path, os.O_RDONLY), namespaces.KINDS[kind]))
+            opened.append((open_namespace(kernel, kind, path), namespaces.KINDS[kind]))
     except BaseException:
         close_all(kernel, opened)
         raise

@@ -45,6 +45,9 @@ class ProcessPlan:
         keeps_groups: it has the supplementary groups of whoever starts it.
         terminal: it has a terminal.
         descriptors: its seccomp profile lets it execute them (execveat(2)).
+        labels: what the process says of its program's confinement, while the host's /proc is seen.
+        size: rows and columns of its terminal; zeros to leave them.
+        warnings: what was asked for and cannot be given.
         clones: its seccomp profile lets it make a process with a session of its own.
         tuning: how it is served (boxship.runtime.tuning); None for as everybody.
     """
@@ -57,11 +60,14 @@ class ProcessPlan:
         "environment",
         "init",
         "keeps_groups",
+        "labels",
         "limits",
         "profile",
+        "size",
         "steps",
         "terminal",
         "tuning",
+        "warnings",
     )
 
     def __init__(self, process: "dict[str, Any]", profile: "dict[str, Any]") -> None:
@@ -86,6 +92,10 @@ class ProcessPlan:
             and all(seccomp.permits(profile, name) for name in ("clone", "prctl", "setsid"))
             and not seccomp.needs_listener(profile)
         )
+        size = process.get("consoleSize") or {}
+        self.size: tuple[int, int] = (size.get("height") or 0, size.get("width") or 0)
+        self.labels: list[Step] = []
+        self.warnings: list[str] = []
         self.tuning: Tuning | None = None
         self.steps: list[Step] = []
 
@@ -107,7 +117,7 @@ def plan_process(
         joining: it is one more process of a running container.
 
     Raises:
-        InvalidArgumentError: something required is missing, or a capability is unknown.
+        InvalidArgumentError: something required is missing, or means nothing.
         UnsupportedError: a field cannot be honoured.
     """
     if not process or not process.get("args"):
@@ -125,6 +135,10 @@ def plan_process(
         from boxship.runtime.tuning import plan_tuning  # noqa: PLC0415 - rare
 
         plan.tuning = plan_tuning(process, linux, joining=joining)
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from boxship.runtime.labels import plan_labels  # noqa: PLC0415 - rare
+
+        plan.labels = plan_labels(process, features)
     plan.steps = _steps(plan, process, features)
     return plan
 
@@ -138,8 +152,7 @@ def _check_agent(profile: "dict[str, Any]") -> None:
 
 
 def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -> "list[Step]":
-    listed = process.get("capabilities") or {}
-    sets = {name: capabilities.mask(words or ()) for name, words in listed.items()}
+    sets = _capabilities(plan, process.get("capabilities") or {}, features.last_capability)
     user = process.get("user") or {}
     confined = bool(process.get("noNewPrivileges"))
     mask = user.get("umask")
@@ -162,6 +175,23 @@ def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -
     if plan.profile and confined:
         steps.append(LoadFilter())
     return steps
+
+
+def _capabilities(
+    plan: ProcessPlan, listed: "dict[str, list[str] | None]", last: int
+) -> "dict[str, int]":
+    """The sets; what is in none of them is a warning (OCI runtime spec, "capabilities")."""
+    sets, missing = {}, set()
+    for name, words in listed.items():
+        sets[name], unknown = capabilities.known(words or (), last)
+        missing.update(unknown)
+    if missing:
+        plan.warnings.append(f"unknown capabilities are left out: {' '.join(sorted(missing))}")
+    excess = sets.get("effective", 0) & ~sets.get("permitted", 0)
+    if excess:
+        lost = " ".join(capabilities.names(excess))
+        plan.warnings.append(f"not permitted, and so not effective capabilities: {lost}")
+    return sets
 
 
 def _user(user: "dict[str, Any]") -> User:

@@ -10,31 +10,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PROCESS = {
-    "apparmorProfile": "AppArmor profiles are not supported",
-    "selinuxLabel": "SELinux labels are not supported",
-}
-_LINUX = {
-    "mountLabel": "SELinux labels are not supported",
-    "intelRdt": "cache and memory bandwidth classes (resctrl) are not supported",
-    "netDevices": "moving network devices is not supported",
-}
+_OOM_SCORES = range(-1000, 1001)
+# Names as getrlimit has them.
+_LIMITS = frozenset(
+    f"RLIMIT_{name}"
+    for name in (
+        *("AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE"),
+        *("NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK"),
+    )
+)
 
 
 def check_process(process: "dict[str, Any]") -> None:
     """Refuse what a process object asks for in vain.
 
     Raises:
-        UnsupportedError: a field of it cannot be honoured; named.
-        InvalidArgumentError: a resource is limited twice (OCI runtime spec, "rlimits").
+        InvalidArgumentError: a resource is unknown, is limited twice, or softer than hard (OCI
+            runtime spec, "rlimits"); or the OOM score is out of range.
     """
-    _refuse("process", process, _PROCESS)
     seen = set()
     for limit in process.get("rlimits") or ():
         kind = limit.get("type")
+        if kind not in _LIMITS:
+            raise InvalidArgumentError(f"unknown type in process.rlimits: {kind!r}")
         if kind in seen:
             raise InvalidArgumentError(f"process.rlimits has {kind} more than once")
+        if limit["soft"] > limit["hard"] >= 0:
+            msg = f"process.rlimits: {kind} has soft {limit['soft']} above hard {limit['hard']}"
+            raise InvalidArgumentError(msg)
         seen.add(kind)
+    score = process.get("oomScoreAdj")
+    if score is not None and score not in _OOM_SCORES:
+        msg = f"process.oomScoreAdj {score} is not between -1000 and 1000"
+        raise InvalidArgumentError(msg)
 
 
 def check_linux(linux: "dict[str, Any]") -> None:
@@ -43,11 +51,9 @@ def check_linux(linux: "dict[str, Any]") -> None:
     Raises:
         UnsupportedError: a field of it cannot be honoured; named.
     """
-    _refuse("linux", linux, _LINUX)
-
-
-def _refuse(where: str, found: "dict[str, Any]", refused: "dict[str, str]") -> None:
-    for name, reason in refused.items():
-        if found.get(name):
-            msg = f"cannot honour {where}.{name}: {reason}"
-            raise UnsupportedError(msg, hint="leave the field out of config.json")
+    if linux.get("intelRdt"):
+        raise UnsupportedError(
+            "cannot honour linux.intelRdt: cache and memory bandwidth classes (resctrl) are not"
+            " supported",
+            hint="leave the field out of config.json",
+        )

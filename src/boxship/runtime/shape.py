@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _INTEGERS = {
+    # Without the highest, which setresuid(2) takes for "leave it": the process would stay root.
+    "id": (0, (1 << 32) - 2),
     "int32": (-(1 << 31), (1 << 31) - 1),
     "int64": (-(1 << 63), (1 << 63) - 1),
     "uint16": (0, (1 << 16) - 1),
@@ -53,10 +55,10 @@ PROCESS: "Mapping[str, Any]" = {
     "args": _STRINGS,
     "init": "boolean",
     "user": {
-        "uid": "uint32",
-        "gid": "uint32",
+        "uid": "id",
+        "gid": "id",
         "umask": "uint32",
-        "additionalGids": ["uint32"],
+        "additionalGids": ["id"],
         "username": "string",
         "additionalGroupNames": _STRINGS,
     },

@@ -22,7 +22,13 @@ from boxship.runtime.cgroupfs import cgroup_owner
 from boxship.runtime.cgroups import detect, open_cgroup
 from boxship.runtime.handover import host_root, own_pipes, set_up
 from boxship.runtime.plan import make_plan
-from boxship.runtime.position import Position, close_all, open_namespaces, other_namespaces
+from boxship.runtime.position import (
+    Position,
+    close_all,
+    open_namespace,
+    open_namespaces,
+    other_namespaces,
+)
 from boxship.runtime.process import plan_process
 from boxship.runtime.requests import ExecRequest, RootMount, Spawned, SpawnRequest, Stdio
 from boxship.runtime.rootfs import id_ranges
@@ -379,7 +385,7 @@ def _clone(birth: init.Birth, flags: int, *, sibling: bool) -> tuple[int, int]:
 
 def _clone_inside(birth: init.Birth, plan: "Plan", *, sibling: bool) -> tuple[int, int]:
     """Clone a child that joins a user namespace and makes the other namespaces there."""
-    birth.userns = birth.kernel.open_file(plan.namespaces.joined["user"], os.O_RDONLY)
+    birth.userns = open_namespace(birth.kernel, "user", plan.namespaces.joined["user"])
     flags = plan.clone_flags()
     if not plan.needs_two_clones:
         birth.unshare = flags

@@ -194,7 +194,6 @@ def test_a_new_pid_namespace_below_a_joined_user_namespace_needs_two_clones():
     [
         (lambda s: s["process"].pop("args"), "nothing to run"),
         (lambda s: s["process"].update(cwd="srv"), "not an absolute path"),
-        (lambda s: s["process"]["capabilities"].update(bounding=["CAP_X"]), "CAP_X"),
         (lambda s: s.pop("root"), "no root.path"),
         (lambda s: s["linux"].update(namespaces=[]), "needs a new mount namespace"),
         (lambda s: s["linux"]["namespaces"].append({"type": "mount"}), "repeated namespace"),

@@ -42,15 +42,15 @@ def test_unknown_fields_are_ignored():
         ),
         (
             {"process": {"cwd": "/", "user": {"uid": -1}}},
-            "process.user.uid must be an integer from 0 to 4294967295, not -1",
+            "process.user.uid must be an integer from 0 to 4294967294, not -1",
         ),
         (
             {"process": {"cwd": "/", "user": {"uid": True}}},
-            "process.user.uid must be an integer from 0 to 4294967295, not a boolean",
+            "process.user.uid must be an integer from 0 to 4294967294, not a boolean",
         ),
         (
             {"process": {"cwd": "/", "user": {"uid": 1.0}}},
-            "process.user.uid must be an integer from 0 to 4294967295, not a number",
+            "process.user.uid must be an integer from 0 to 4294967294, not a number",
         ),
         (
             {"process": {"cwd": "/", "rlimits": [{"type": "RLIMIT_CORE", "soft": 1}]}},
