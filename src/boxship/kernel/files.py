@@ -105,6 +105,14 @@ def make_link(directory: int, name: str, target: str) -> None:
         raise KernelError(error.errno or 0, "symlink", name) from error
 
 
+def remove_file(directory: int, name: str) -> None:
+    """Remove a file, link or node (unlinkat(2))."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError as error:
+        raise KernelError(error.errno or 0, "unlink", name) from error
+
+
 def make_subdirectory(directory: int, name: str, mode: int) -> None:
     """Make a directory (mkdirat(2))."""
     try:

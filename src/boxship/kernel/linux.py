@@ -85,6 +85,7 @@ class LinuxKernel:
     file_status = staticmethod(files.file_status)
     make_node = staticmethod(files.make_node)
     make_link = staticmethod(files.make_link)
+    remove_file = staticmethod(files.remove_file)
     make_subdirectory = staticmethod(files.make_subdirectory)
     change_directory = staticmethod(files.change_directory)
     enter_directory = staticmethod(files.enter_directory)

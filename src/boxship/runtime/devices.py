@@ -243,6 +243,8 @@ class LinkDevices(Step):
                 except KernelError as error:
                     if error.errno != errno.EEXIST:
                         raise
+                    if name == "ptmx":
+                        _replace_node(context, directory, name, target)
         finally:
             kernel.close(directory)
 
@@ -258,6 +260,17 @@ class LinkDevices(Step):
             msg = "/dev of the image is no directory"
             hint = "mount a tmpfs at /dev, or make it a directory in the image"
             raise InvalidArgumentError(msg, hint=hint) from error
+
+
+def _replace_node(context: Context, directory: int, name: str, target: str) -> None:
+    """Make a link in place of what an image has; a link of its own may stay."""
+    kernel = context.kernel
+    found = kernel.open_in_root(directory, name, os.O_PATH | os.O_NOFOLLOW)
+    mode = kernel.file_mode(found)
+    kernel.close(found)
+    if not stat.S_ISLNK(mode):
+        kernel.remove_file(directory, name)
+        kernel.make_link(directory, name, target)
 
 
 def open_parent(context: Context, path: str) -> tuple[int, str]:

@@ -111,8 +111,11 @@ class AttachRoot(Step):
         return f"attach tree {self.tree} as root"
 
     def execute(self, context: Context) -> None:
+        kernel = context.kernel
         context.root = context.trees[self.tree]
-        context.kernel.move_mount(context.root, context.stage, "root")
+        if not stat.S_ISDIR(kernel.file_mode(context.root)):
+            raise InvalidArgumentError("root.path is not a directory")
+        kernel.move_mount(context.root, context.stage, "root")
 
 
 class MountOverlay(Step):
@@ -184,7 +187,7 @@ class MountFilesystem(Step):
         data, target = self._place(context)
         try:
             check_place(context, target, self.target)
-            tree = self._tree(context, data)
+            tree = self._make(context, data)
             if self.kind == "proc":
                 context.procs.add(kernel.file_identity(tree)[0])
             try:
@@ -233,6 +236,14 @@ class MountFilesystem(Step):
                 f"{self.kind} must be mounted on an ordinary directory, and {self.target} is none",
                 hint="the image was made to do harm, or is damaged",
             )
+
+    def _make(self, context: Context, data: Parameters) -> int:
+        try:
+            return self._tree(context, data)
+        except KernelError as error:
+            hint = "see /proc/filesystems and modprobe(8)" if error.errno == errno.ENODEV else ""
+            msg = f"cannot mount {self.kind} at {self.target}: {error}"
+            raise InvalidArgumentError(msg, hint=hint) from error
 
     def _tree(self, context: Context, data: Parameters) -> int:
         kernel, options, attributes = context.kernel, self.options, self._attributes
