@@ -13,6 +13,13 @@ TYPE_CHECKING = False  # neither typing nor socket: the launcher imports this
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROTOCOL = 2
+"""Raised when a message between daemon, keeper, launcher and containers' processes changes.
+
+What a daemon must be able to say to a keeper of every earlier protocol, and to hear from it, is
+`Hello` and its answer, `Deposited`, `Withdrawn` and `Exited`: so it takes over what that one has.
+"""
+
 INLINE = 65_536
 """Largest body sent in the packet itself, in bytes."""
 

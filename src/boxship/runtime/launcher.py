@@ -59,6 +59,15 @@ def serve(kernel: "Kernel", sock: "_socket.socket", cache: str) -> None:
             channel.close_all(fds)
 
 
+def refuse(sock: "_socket.socket", protocol: str) -> None:
+    """Answer a keeper of another version, whose files were replaced by an upgrade."""
+    message = f"the launcher speaks protocol {channel.PROTOCOL}, not {protocol} as its keeper"
+    hint = "restart the daemon, which replaces the keeper; containers run on meanwhile"
+    while (received := channel.receive(sock)) is not None:
+        channel.close_all(received[1])
+        channel.send(sock, _reply("Failed", _words(UnsupportedError(message, hint=hint))))
+
+
 def _carry_out(
     kernel: "Kernel", message: "list[Any]", fds: "list[int]", cache: str
 ) -> "tuple[Spawned, str]":
@@ -143,7 +152,8 @@ def _words(error: Exception) -> "list[Any]":
 
 def main() -> "NoReturn":
     """Serve the keeper on the descriptor it left open, then end."""
-    nofile, oom_score, cache = sys.argv[1:4]
+    # A keeper of protocol 1 names none.
+    nofile, oom_score, cache, protocol = (*sys.argv[1:5], "1")[:4]
     kernel = LinuxKernel()
     kernel.set_name("boxship-launch")
     # Nobody may look into the process that is about to stand in a container's namespaces.
@@ -159,7 +169,10 @@ def main() -> "NoReturn":
     gc.freeze()
     gc.disable()
     try:
-        serve(kernel, sock, cache)
+        if protocol == str(channel.PROTOCOL):
+            serve(kernel, sock, cache)
+        else:
+            refuse(sock, protocol)
     except (KeyboardInterrupt, ConnectionError):
         # The keeper is gone; so is the reason to be here.
         os._exit(1)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from boxship import log
+from boxship.__version__ import __version__
 from boxship.errors import BoxshipError, ConflictError, UnavailableError
 from boxship.runtime.channel import close_all
 from boxship.runtime.deposits import Client, Deposits
 from boxship.runtime.keeper import messages
 from boxship.runtime.keeper.messages import ExecState, Exit, Key, LogTarget, Message, Streams
+from boxship.runtime.keeper_greeting import end_keeper, say_hello
 from boxship.runtime.keeper_link import KeeperDeadError, KeeperLink, KeeperLostError
 from boxship.runtime.keeper_start import Connected, connect_keeper
 
@@ -352,19 +354,26 @@ class Supervisor:
         if connected.pidfd >= 0:
             self._reap_keeper(connected.pidfd)
         try:
-            await self._greet(link, fresh=connected.pidfd >= 0)
+            version = await self._greet(link, fresh=connected.pidfd >= 0)
             if link.closed:
                 raise KeeperLostError("the keeper ended as soon as it was there")
         except BoxshipError:
             link.close()
             raise
+        if version != __version__:
+            # It is another version's, and has just deposited everything: as if it had died.
+            log.info(f"replacing the keeper of boxship {version or 'before 0.2'} by our own")
+            await end_keeper(link, self._keeper_pid)
+            await self._connect()
+            return
         self._link = link
         self._ready.set()
 
-    async def _greet(self, link: KeeperLink, *, fresh: bool) -> None:
+    async def _greet(self, link: KeeperLink, *, fresh: bool) -> str:
+        """Introduce ourselves; the keeper's version, empty for one that does not tell."""
         old, self._deposits = self._deposits, Deposits()
         try:
-            answer = await link.request(messages.Hello(messages.PROTOCOL))
+            answer = await say_hello(link, self._exec_root)
         except BoxshipError:
             # It was about to die: what it had deposited is still what its successor needs.
             self._deposits.clear()
@@ -379,6 +388,7 @@ class Supervisor:
             # It has everything, and has just deposited it anew.
             self._deposits.take_clients(old)
             old.clear()
+        return str(answer.get("version", ""))
 
     async def _reach(self) -> Connected:
         for _ in range(_CONNECT_ATTEMPTS):

@@ -124,6 +124,8 @@ class Host:
         self.network = _new_network()
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        self.sources: Path | None = None
+        """Where the package is that the daemon is started from; None for the one under test."""
         self.census = census.Census(root, self.group, self.network, self.inside)
         if template is not None and not self.data.exists():
             # Hard links would share the files' link counts: a real copy.
@@ -155,6 +157,7 @@ class Host:
                     stdout=log,
                     stderr=log,
                     pass_fds=(writer,),
+                    env=self._environment(),
                 )
             )
         os.close(writer)
@@ -166,6 +169,11 @@ class Host:
             code = self.daemon.wait()
             self.daemon = None
             raise DaemonFailed(code, self.log.read_bytes()[start:].decode())
+
+    def _environment(self) -> dict[str, str]:
+        if self.sources is None:
+            return dict(os.environ)
+        return {**os.environ, "PYTHONPATH": str(self.sources)}
 
     def find(self, role: str) -> list[int]:
         """Ids of the processes of a role: daemon, keeper, launcher, ..."""

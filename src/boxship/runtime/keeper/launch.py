@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from boxship.kernel import abi, mounts, process
 from boxship.kernel._libc import KernelError
+from boxship.runtime.channel import PROTOCOL
 from boxship.runtime.keeper.forker import LauncherProcess
 
 # pathlib alone would cost the keeper half a megabyte.
@@ -136,7 +137,7 @@ def start_delete(runtime: tuple[str, ...], container_id: str) -> tuple[int, int]
 
 def _launcher_command(launching: Launching) -> list[str]:
     soft, hard = launching.limits
-    arguments = [f"{soft}:{hard}", launching.oom_score, launching.cache]
+    arguments = [f"{soft}:{hard}", launching.oom_score, launching.cache, str(PROTOCOL)]
     argv = command("boxship.runtime.launcher", arguments)
     if launching.program:
         argv[4] = (

@@ -23,9 +23,6 @@ from boxship.errors import (
 )
 from boxship.runtime.errors import StartFailedError
 
-PROTOCOL = 2
-"""Raised when a message changes; a keeper of another protocol is not spoken to."""
-
 
 class LogTarget(NamedTuple):
     """Where output is logged, in Docker's json-file format.

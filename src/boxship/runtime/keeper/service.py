@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from boxship import log
+from boxship.__version__ import __version__
 from boxship.errors import ConflictError, UnsupportedError
-from boxship.runtime.channel import close_all
+from boxship.runtime.channel import PROTOCOL, close_all
 from boxship.runtime.keeper import messages
 from boxship.runtime.keeper.control import Control
 from boxship.runtime.keeper.creation import Parents
@@ -112,14 +113,11 @@ class Service:
 
     def _hello(self, request: messages.Hello, fds: list[int], reply: Reply) -> None:
         close_all(fds)
-        if request.protocol != messages.PROTOCOL:
-            raise UnsupportedError(
-                f"the keeper speaks protocol {messages.PROTOCOL}, not {request.protocol}",
-                hint="stop all containers and end the keeper to update it",
-            )
+        if request.protocol != PROTOCOL:
+            raise UnsupportedError(f"the keeper speaks protocol {PROTOCOL}, not {request.protocol}")
         for process in self._table.processes():
             self._table.deposit(process, [])
-        reply.done({"pid": os.getpid(), "launcher": self._forker.pid})
+        reply.done({"pid": os.getpid(), "launcher": self._forker.pid, "version": __version__})
 
     def _shutdown(self, _request: messages.Shutdown, fds: list[int], reply: Reply) -> None:
         close_all(fds)
