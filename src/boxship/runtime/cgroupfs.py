@@ -8,6 +8,7 @@ from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from boxship.kernel.api import Kernel
@@ -64,13 +65,22 @@ class MountCgroups(Step):
         mounts: what the host's cgroup version calls for.
         attributes: MOUNT_ATTR_* of each.
         namespaced: there is a cgroup namespace, so fresh mounts show no more than the group.
+        data: options for the file system of version 2. The kernel checks them, and heeds those of
+            the host's namespace only.
     """
 
-    __slots__ = ("attributes", "mounts", "namespaced", "target")
+    __slots__ = ("attributes", "data", "mounts", "namespaced", "target")
 
     def __init__(
-        self, target: str, mounts: "tuple[CgroupMount, ...]", attributes: int, *, namespaced: bool
+        self,
+        target: str,
+        mounts: "tuple[CgroupMount, ...]",
+        attributes: int,
+        *,
+        namespaced: bool,
+        data: "Sequence[tuple[str, str | None]]" = (),
     ) -> None:
+        self.data = data
         self.target = target
         self.mounts = mounts
         self.attributes = attributes
@@ -117,7 +127,7 @@ class MountCgroups(Step):
         return tree
 
     def _fresh(self, kernel: "Kernel", mount: "CgroupMount") -> int:
-        data: Parameters = []
+        data: Parameters = [*self.data]
         for word in mount.data.split(",") if mount.data else ():
             key, equals, value = word.partition("=")
             data.append((key, value if equals else None))

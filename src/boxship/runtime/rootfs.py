@@ -271,11 +271,21 @@ def _filesystem(
     if kind == "cgroup" or (kind == "cgroup2" and cgroups):
         if not cgroups:
             return []
-        attributes = options.set | options.set_below
-        return [MountCgroups(target, cgroups, attributes, namespaced="cgroup" in separate)]
+        return [_cgroups(options, target, cgroups, namespaced="cgroup" in separate)]
     source = entry.get("source") or kind
     copyable = _NAMESPACES.get(kind) not in separate
     return [MountFilesystem(kind, source, target, options, copyable=copyable)]
+
+
+def _cgroups(
+    options: MountOptions, target: str, cgroups: "tuple[CgroupMount, ...]", *, namespaced: bool
+) -> MountCgroups:
+    if options.data and not (namespaced and cgroups[0].type == "cgroup2"):
+        msg = f"cannot mount control groups at {target} with option {options.data[0][0]!r}"
+        hint = "only a new mount of version 2 takes some, which needs a cgroup namespace"
+        raise UnsupportedError(msg, hint=hint)
+    attributes = options.set | options.set_below
+    return MountCgroups(target, cgroups, attributes, namespaced=namespaced, data=options.data)
 
 
 def id_ranges(mappings: "list[dict[str, int]] | None") -> "tuple[tuple[int, int, int], ...]":

@@ -63,3 +63,9 @@ def test_controllers_go_to_groups_below_and_exec_still_works(box):
     assert (_directory(box) / "main/pids.max").read_text().strip() == "7"
     assert box.command("delete", "--force", box.id).code == 0
     assert not _directory(box).exists()
+
+
+def test_an_unknown_option_of_the_mount_is_the_kernels_to_refuse(box):
+    _writable(box).spec["mounts"][-1]["options"].append("boxship_option")
+    result = box.run()
+    assert (result.code, "boxship_option" in result.err) == (1, True), result.err

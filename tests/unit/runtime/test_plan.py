@@ -49,11 +49,11 @@ BECOME = (
 )
 
 
-def plan(spec, *, terminal=False, rootfs=(), features=FEATURES):
+def plan(spec, *, terminal=False, rootfs=(), features=FEATURES, cgroups=CGROUPS):
     request = SpawnRequest(
         id="x", bundle="/bundle", spec=spec, stdio=Stdio(0, 1, 2, terminal=terminal), rootfs=rootfs
     )
-    return make_plan(request, features, CGROUPS)
+    return make_plan(request, features, cgroups)
 
 
 def changed(**linux):
@@ -219,3 +219,16 @@ def test_specs_that_make_no_sense(change, text):
 
 def test_an_equals_sign_in_a_value_stays():
     assert plan(SPEC).process.environment == {"PATH": "/bin", "A": "b=c"}
+
+
+def test_options_of_control_groups_are_for_a_new_mount_of_version_2():
+    spec = copy.deepcopy(SPEC)
+    spec["mounts"][-1]["options"].append("nsdelegate")
+    unified = (CgroupMount("cgroup2", "", "", "/sys/fs/cgroup/x"),)
+    step = next(step for step in plan(spec, cgroups=unified).build if hasattr(step, "data"))
+    assert step.data == [("nsdelegate", None)]
+    with pytest.raises(UnsupportedError, match="with option 'nsdelegate'"):
+        plan(spec)
+    spec["linux"]["namespaces"].pop()
+    with pytest.raises(UnsupportedError, match="with option 'nsdelegate'"):
+        plan(spec, cgroups=unified)
