@@ -13,6 +13,7 @@ from boxship.errors import BoxshipError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime import program, reaper, sync
 from boxship.runtime.console import MakeTerminal, place_stdio
+from boxship.runtime.credentials import LoadFilter
 from boxship.runtime.errors import HookFailedError
 from boxship.runtime.handover import clone_trees
 from boxship.runtime.rootless import closed_by
@@ -165,11 +166,7 @@ def start_exec(birth: Birth, plan: "ProcessPlan", flags: int, *, separate: bool)
             MakeTerminal(plan.size, console=False).execute(context)
         # Before what comes is seen inside, and before a filter that may forbid it.
         _close_others(birth, context.root, context.master, context.terminal)
-        if flags & abi.CLONE_NEWPID and plan.clones:
-            context.leader = False
-        elif flags & abi.CLONE_NEWPID:
-            # The filter forbids it later; the container's mounts are all that can be seen now.
-            _be_born(birth, context)
+        context.leader = not flags & abi.CLONE_NEWPID
         _finish(birth, context, plan, None)
     except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
         _report(birth.channel, error)
@@ -301,6 +298,9 @@ def _finish(
     # forbid it later; what is opened after it is close-on-exec, as all that Python opens.
     birth.kernel.close_range(3 + birth.preserve_fds, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
     for step in plan.steps:
+        if not context.leader and not plan.clones and isinstance(step, LoadFilter):
+            # The filter forbids it later. With no_new_privs it is loaded last, without by root.
+            _be_born(birth, context)
         step.execute(context)
     birth.channel.send(sync.READY)
     listener = _wait(birth)

@@ -24,7 +24,7 @@ from boxship.runtime.mounting import (
 )
 from boxship.runtime.options import root_propagation
 from boxship.runtime.process import ProcessPlan, plan_process
-from boxship.runtime.refusals import check_linux
+from boxship.runtime.refusals import check_ids, check_linux
 from boxship.runtime.settings import (
     LoopbackUp,
     MakeDirectory,
@@ -230,6 +230,9 @@ def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
     if "user" in spaces.new and not (plan.uid_map and plan.gid_map):
         msg = "linux has uidMappings or gidMappings, but not both"
         raise InvalidArgumentError(msg, hint="give both, or neither to map the caller alone")
+    if "user" in spaces.new:
+        user = (spec.get("process") or {}).get("user") or {}
+        check_ids(user, plan.uid_map, plan.gid_map)
     if (spec.get("hostname") or spec.get("domainname")) and not spaces.has("uts"):
         raise InvalidArgumentError("hostname is set, but the container has no uts namespace")
 

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    IdRanges = tuple[tuple[int, int, int], ...]
+
 _OOM_SCORES = range(-1000, 1001)
 # Names as getrlimit has them.
 _LIMITS = frozenset(
@@ -43,6 +45,26 @@ def check_process(process: "dict[str, Any]") -> None:
     if score is not None and score not in _OOM_SCORES:
         msg = f"process.oomScoreAdj {score} is not between -1000 and 1000"
         raise InvalidArgumentError(msg)
+
+
+def check_ids(user: "dict[str, Any]", uids: "IdRanges", gids: "IdRanges") -> None:
+    """Refuse ids that a new user namespace does not have: the kernel would say EINVAL only.
+
+    Args:
+        user: `process.user`.
+        uids: ranges of `linux.uidMappings`, as inside, outside and count.
+        gids: the same for groups.
+
+    Raises:
+        InvalidArgumentError: naming the field.
+    """
+    wanted = [("uid", user.get("uid") or 0, uids), ("gid", user.get("gid") or 0, gids)]
+    wanted += [("additionalGids", gid, gids) for gid in user.get("additionalGids") or ()]
+    for field, number, ranges in wanted:
+        if not any(first <= number < first + count for first, _, count in ranges):
+            kind = "uidMappings" if field == "uid" else "gidMappings"
+            msg = f"process.user.{field}: {number} is not in linux.{kind}"
+            raise InvalidArgumentError(msg, hint="map it, or leave it out")
 
 
 def check_linux(linux: "dict[str, Any]") -> None:

@@ -137,3 +137,39 @@ def test_every_architecture_that_is_told_compiles(box):
         "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}],
     }
     assert seccomp.compile_filter(profile)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"uid": 70_000}, "process.user.uid: 70000 is not in linux.uidMappings"),
+        ({"gid": 70_000}, "process.user.gid: 70000 is not in linux.gidMappings"),
+        ({"additionalGids": [5, 70_000]}, "additionalGids: 70000 is not in linux.gidMappings"),
+    ],
+)
+def test_an_id_that_is_not_mapped(box, user, words):
+    box.user_namespace()
+    box.process["user"].update(user)
+    assert words in box.run().err
+
+
+def test_groups_in_a_user_namespace(box):
+    box.user_namespace()
+    box.process["user"]["additionalGids"] = [5, 65_535]
+    result = box.shell("grep Groups /proc/self/status").run()
+    assert {"5", "65535"} <= set(result.out.split()), result.err
+
+
+@pytest.mark.parametrize("confined", [False, True])
+def test_exec_under_a_filter_that_forbids_clone(box, confined):
+    box.process["noNewPrivileges"] = confined
+    box.spec["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["clone", "clone3"], "action": "SCMP_ACT_KILL_PROCESS"}],
+    }
+    box.process["args"] = ["sleep", "100"]
+    box.start()
+    result = box.command("exec", box.id, "cat", "/proc/self/stat")
+    # It leads its session.
+    fields = result.out.split()
+    assert fields[0] == fields[5], result.err
