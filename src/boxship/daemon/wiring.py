@@ -28,6 +28,7 @@ from boxship.engine.engine import Engine, Parts
 from boxship.engine.events import EventBus
 from boxship.engine.exit_relay import ExitRelay
 from boxship.engine.logs.options import check_log
+from boxship.engine.sandboxes.ranges import IdRanges
 from boxship.engine.settings import EngineSettings
 from boxship.engine.values import ListQuery
 from boxship.errors import ConflictError, UnavailableError
@@ -38,6 +39,7 @@ from boxship.network.service import NetworkService
 from boxship.network.settings import AddressRange, NetworkSettings
 from boxship.paths import Paths
 from boxship.registry.settings import RegistrySettings
+from boxship.runtime.host_ids import HostIds
 from boxship.runtime.keeper.messages import Exit
 from boxship.runtime.supervisor import Supervisor
 from boxship.storage.content.store import ContentStore
@@ -83,9 +85,9 @@ async def open_engine(
     exits = _Exits()
     supervisor = await Supervisor.connect(paths.exec_root, on_exit=exits)
     stack.push_async_callback(_let_go, supervisor)
-    runner = ContainerRunner(
-        supervisor, networks, paths, RunnerSettings(settings.userns, settings.cgroup_parent)
-    )
+    ids = HostIds(paths.exec_root)
+    running = RunnerSettings(settings.userns, settings.cgroup_parent, ids.first())
+    runner = ContainerRunner(supervisor, networks, paths, running)
     exits.builds = runner.exited
     parts = Parts(
         paths=paths,
@@ -99,6 +101,7 @@ async def open_engine(
         exits=exits.containers,
         events=stores.events,
         clock=time.time_ns,
+        ranges=IdRanges(ids.claim),
     )
     engine = Engine(parts, settings)
     stack.push_async_callback(engine.close)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from boxship.engine.containers.store import ContainerStore, Entry
 from boxship.engine.events import EventBus
@@ -39,7 +39,7 @@ class Context:
     volumes: VolumeService
     trash: Trash
     transaction: Callable[[], AbstractContextManager[None]]
-    ranges: IdRanges = field(default_factory=IdRanges)
+    ranges: IdRanges
 
     def tell(self, entry: Entry, action: str, **attributes: str) -> None:
         """Publish an event of a container, with the attributes that all of them carry."""

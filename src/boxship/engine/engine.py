@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from boxship import log
 from boxship.engine.builds import Builder, BuildFacade
@@ -16,6 +16,7 @@ from boxship.engine.exit_relay import ExitRelay
 from boxship.engine.images import ImageFacade
 from boxship.engine.networks import NetworkFacade
 from boxship.engine.recover import recover, shut_down
+from boxship.engine.sandboxes.ranges import IdRanges
 from boxship.engine.settings import EngineSettings
 from boxship.engine.system import SystemFacade
 from boxship.engine.volumes import VolumeFacade
@@ -39,6 +40,7 @@ class Parts:
         exits: what `supervisor` was given as its `on_exit`.
         events: what `images` was given for its events.
         clock: nanoseconds since the epoch.
+        ranges: of host ids, for user namespaces.
     """
 
     paths: Paths
@@ -52,6 +54,7 @@ class Parts:
     exits: ExitRelay
     events: EventBus
     clock: Callable[[], int]
+    ranges: IdRanges = field(default_factory=IdRanges)
 
 
 class Engine:
@@ -74,6 +77,7 @@ class Engine:
             volumes=parts.volumes,
             trash=Trash(parts.paths.data_root / "trash"),
             transaction=parts.database.transaction,
+            ranges=parts.ranges,
         )
         self._exits = parts.exits
         self._settling: set[asyncio.Task[None]] = set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.escapes.conftest import Target
+from tests.system.escapes.conftest import Target, host_module
 
 pytestmark = pytest.mark.root
 
@@ -97,6 +97,21 @@ def test_containers_have_host_ids_of_their_own(target: Target):
     assert min(maps) > 1 << 20
     for container in (one, two):
         target.host.remove(container)
+
+
+def test_daemons_have_host_ids_of_their_own(target: Target, tmp_path: Path):
+    # What the kernel counts by user, one daemon's containers would use up for another's.
+    other = Target(host_module.Host(tmp_path / "host"))
+    try:
+        other.host.start()
+        image = other.image()
+        bases = []
+        for one, name in ((target, "probe"), (other, image)):
+            mapped = one.run(name, "cat", "/proc/self/uid_map").out.split()
+            bases.append(int(mapped[1]) - 0x10000000)
+        assert bases[0] // (256 * 65536) != bases[1] // (256 * 65536)
+    finally:
+        other.host.close()
 
 
 def test_layers_of_others_are_not_reachable_through_the_mounts(target: Target):

@@ -26,6 +26,7 @@ from boxship.network.service import NetworkService
 from boxship.paths import Paths
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.generate import USER_NAMESPACE_SIZE, SpecOptions, generate_spec
+from boxship.runtime.host_ids import BLOCKS
 from boxship.runtime.keeper.messages import Exit
 from boxship.runtime.supervisor import CreateRequest, Supervisor
 from boxship.storage.trees import delete_tree
@@ -33,15 +34,16 @@ from boxship.storage.trees import delete_tree
 _CHUNK = 64 << 10
 # Host ids of build containers: above those of the engine's containers, below nspawn's.
 _FIRST_ID = 0x5000_0000
-_RANGES = 4096
+_RANGES = 4096 // BLOCKS
 _HOST_FILES = ("hosts", "hostname", "resolv.conf")
 
 
 class RunnerSettings(msgspec.Struct, frozen=True):
-    """What the operator decides; see `EngineSettings`."""
+    """What the operator decides (see `EngineSettings`), and the daemon's block of host ids."""
 
     userns: bool = True
     cgroup_parent: str = "/boxship"
+    block: int = 0
 
 
 class ContainerRunner:
@@ -219,7 +221,8 @@ class ContainerRunner:
             if slot not in self._slots:
                 self._slots.add(slot)
                 undo.callback(self._slots.discard, slot)
-                return _FIRST_ID + slot * USER_NAMESPACE_SIZE
+                number = self._settings.block * _RANGES + slot
+                return _FIRST_ID + number * USER_NAMESPACE_SIZE
         raise ExhaustedError(f"all {_RANGES} ranges of user ids for builds are in use")
 
 
