@@ -9,6 +9,7 @@ passed/failed/skipped. What each test printed is kept below --logs.
 """
 
 import argparse
+import importlib.util
 import os
 import pty
 import re
@@ -89,6 +90,8 @@ def run_file(
     environment = {**os.environ, "OCI_RUNTIME": str(runtime), "INIT": str(init)}
     if only:
         environment["RUN_TESTS"] = only
+    if importlib.util.find_spec("libmount") is None:
+        environment["PYTHONPATH"] = str(Path(__file__).parent / "substitutes")
     # argv[0] and the directory are what the suite finds its helper module and its scratch by.
     argv = [sys.executable, "-u", str(test)]
     with _terminal(argv, environment, directory) as (child, master):

@@ -8,6 +8,7 @@ import sys
 
 from boxship.errors import BoxshipError, InvalidArgumentError, UnsupportedError
 from boxship.runtime.arguments import Arguments, Option, parse
+from boxship.runtime.report import REPORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,9 +200,9 @@ def carry_out(words: "list[str]") -> int:
         options = parse(words, _GLOBAL)
         return _dispatch(options)
     except BoxshipError as error:
-        return _fail(options, str(error))
+        return _fail(str(error))
     except OSError as error:
-        return _fail(options, str(error))
+        return _fail(str(error))
 
 
 def _dispatch(options: Arguments) -> int:
@@ -265,53 +266,13 @@ def _check(options: Arguments) -> None:
         if options.text(name, words[0]) not in words:
             msg = f"--{name} {options.text(name)!r} is not one of {', '.join(words)}"
             raise InvalidArgumentError(msg)
-    path = _log_path(options)
-    if path:
-        try:
-            os.close(_open_log(path))
-        except OSError as error:
-            raise InvalidArgumentError(f"cannot open log {path}: {error.strerror}") from error
+    if options.text("log"):
+        REPORT.use(options.text("log"), as_json=options.text("log-format") == "json")
 
 
-def _log_path(options: Arguments) -> str:
-    word = options.text("log")
-    kind, colon, rest = word.partition(":")
-    if colon and kind in ("journald", "syslog"):
-        raise InvalidArgumentError(f"--log {word}: {kind} is not supported", hint="give a file")
-    return rest if colon and kind == "file" else word
-
-
-def _open_log(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-
-def _fail(options: Arguments, message: str) -> int:
-    sys.stderr.write(f"boxship-runtime: {message}\n")
-    try:
-        path = _log_path(options)
-    except InvalidArgumentError:
-        return 1
-    if path:
-        _log(path, message, as_json=options.text("log-format") == "json")
+def _fail(message: str) -> int:
+    REPORT.fail(message)
     return 1
-
-
-def _log(path: str, message: str, *, as_json: bool) -> None:
-    # Engines take the reason of a failure from here, the last line of level error.
-    import time  # noqa: PLC0415 - only when something fails
-
-    from boxship.runtime.encode import dumps  # noqa: PLC0415 - as above
-
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = f'time="{stamp}" level=error msg={dumps(message)}\n'
-    if as_json:
-        line = dumps({"level": "error", "msg": message, "time": stamp}) + "\n"
-    try:
-        descriptor = _open_log(path)
-        os.write(descriptor, line.encode(errors="replace"))
-        os.close(descriptor)
-    except OSError as error:
-        sys.stderr.write(f"boxship-runtime: cannot write to {path}: {error.strerror}\n")
 
 
 def _version() -> int:

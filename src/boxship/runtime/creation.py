@@ -6,8 +6,9 @@ import time
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError
 from boxship.runtime import document, shape, sync
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.lifecycle import release, runner_of, warn
+from boxship.runtime.lifecycle import release, runner_of
 from boxship.runtime.rendezvous import listen, send_console
+from boxship.runtime.report import REPORT
 from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
 from boxship.runtime.state import OCI_VERSION, Record, Store, group
 
@@ -156,7 +157,8 @@ def _make(
     finally:
         if gate >= 0:
             os.close(gate)
-    warn(spawned.warnings)
+    for warning in spawned.warnings:
+        REPORT.warn(warning)
     created = Created(record, spawned, sync.Channel(spawned.sync), hooks)
     record.pid = spawned.pid
     try:

@@ -8,6 +8,7 @@ from boxship.kernel import process
 from boxship.runtime import creation, lifecycle, sync
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.rendezvous import send_console
+from boxship.runtime.report import REPORT
 from boxship.runtime.spawn import ExecRequest, Spawned, Stdio, spawn_exec
 
 TYPE_CHECKING = False
@@ -130,7 +131,8 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     if not options.detach:
         hold_signals()
     spawned = spawn_exec(kernel, request)
-    lifecycle.warn(spawned.warnings)
+    for warning in spawned.warnings:
+        REPORT.warn(warning)
     try:
         if not options.detach:
             _forward_signals(kernel, spawned)

@@ -7,13 +7,13 @@ boxship.runtime.foreground.
 import _socket
 import errno
 import os
-import sys
 
 from boxship.errors import ConflictError, NotFoundError
 from boxship.kernel import KernelError
 from boxship.runtime import sync
 from boxship.runtime.errors import HookFailedError, StartFailedError
 from boxship.runtime.rendezvous import connect
+from boxship.runtime.report import REPORT
 from boxship.runtime.state import DamagedError, Record, Store, group, oci_state
 
 TYPE_CHECKING = False
@@ -112,7 +112,7 @@ def delete(kernel: "Kernel", store: Store, container_id: str, *, force: bool) ->
     except DamagedError as error:
         if not force:
             raise
-        warn([f"{error.message}: what it left is not known"])
+        REPORT.warn(f"{error.message}: what it left is not known")
         store.forget(container_id)
         return
     status = store.status(record)
@@ -130,13 +130,8 @@ def release(kernel: "Kernel", store: Store, record: Record) -> None:
     hooks = runner_of(kernel, record)
     store.forget(record.id)
     if hooks is not None:
-        warn(hooks.run_poststop())
-
-
-def warn(warnings: "list[str] | tuple[str, ...]") -> None:
-    """Tell of what was not done and keeps nothing from going on."""
-    for warning in warnings:
-        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
+        for warning in hooks.run_poststop():
+            REPORT.warn(warning)
 
 
 def runner_of(kernel: "Kernel", record: Record) -> "HookRunner | None":

@@ -7,7 +7,6 @@ what it learned about the machine.
 import errno
 import os
 import posixpath
-import sys
 
 from boxship.errors import (
     ConflictError,
@@ -141,7 +140,9 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
     cgroup = _group(machine, path) or _absent(machine)
     plan = make_plan(request, machine.features, cgroup.mounts(), unprivileged=machine.unprivileged)
     if request.debug:
-        sys.stderr.write("".join(f"plan: {line}\n" for line in plan.describe()))
+        from boxship.runtime.report import REPORT  # noqa: PLC0415 - the command line's
+
+        REPORT.explain([f"plan: {line}" for line in plan.describe()])
     existed = cgroup.exists()
     try:
         cgroup.create()

@@ -244,3 +244,15 @@ def test_the_session_keyring_is_a_new_one_or_kept(box):
             pytest.skip("this kernel keeps no keys")
         kept.append(any(line.startswith(f"{int(serial):08x} ") for line in keys))
     assert kept == [False, True]
+
+
+def test_with_a_log_what_is_no_error_goes_there_only(box, tmp_path):
+    log = tmp_path / "log"
+    box.spec["hooks"] = {"poststop": [{"path": "/bin/false"}]}
+    box.shell("echo out").save()
+    words = ("--debug", "--log", str(log), "--log-format", "json", "run", "--bundle")
+    result = box.command(*words, str(box.bundle), box.id)
+    assert result == (0, "out\n", "")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["level"] for line in lines} == {"debug", "warning"}
+    assert lines[-1]["msg"] == "poststop hook failed with exit code 1: /bin/false"

@@ -66,7 +66,8 @@ def test_hooks_before_the_root_is_entered_find_its_mounts_in_the_bundle(box, tmp
     enter = "nsenter -m -t $(grep -o '.pid.: *[0-9]*' | grep -o '[0-9]*')"
     box.spec["hooks"] = {
         "createRuntime": [shell_hook(f"{enter} {there} && echo runtime > {found}")],
-        "createContainer": [shell_hook(there)],
+        # A mapped root may not be allowed to search the directories above.
+        "createContainer": [shell_hook("true" if separate else there)],
     }
     result = box.shell("echo ran").run()
     assert (result.code, result.out) == (0, "ran\n"), result.err
