@@ -111,25 +111,22 @@ def test_layers_stay_inside(target: Target, outside: Path):
             assert "the host's" not in read.out, name
 
 
-def test_added_archives_stay_inside(target: Target, outside: Path, tmp_path_factory):
-    context = tmp_path_factory.mktemp("context")
+def test_added_archives_stay_inside(target: Target, outside: Path):
     base = target.image({"link": Link(str(outside)), "up": Link("../" * 12 + str(outside)[1:])})
-    for name, layer in attacks(outside).items():
-        (context / "attack.tar").write_bytes(layer)
-        # Each at the root, and behind a link of the image; a refused one ends its stage only.
-        for place in ("/", "/link/" if len(name) % 2 else "/up/"):
-            text = f"FROM {base}\nADD attack.tar {place}\n"
-            (context / "Dockerfile").write_text(text)
-            target.boxship("build", "-q", str(context))
+    for number, (name, layer) in enumerate(attacks(outside).items()):
+        # At the root, and behind a link of the image.
+        for place in ("/", "/link/" if number % 2 else "/up/"):
+            target.build(f"FROM {base}\nADD attack.tar {place}\n", {"attack.tar": layer})
             assert intact(outside), (name, place)
 
 
-def test_copies_stay_inside(target: Target, outside: Path, tmp_path_factory):
-    context = tmp_path_factory.mktemp("context")
-    (context / "victim").write_text("evil")
-    (context / "secret").symlink_to(outside / "victim")
-    (context / "tree").mkdir()
-    (context / "tree/secret").symlink_to(outside)
+def test_copies_stay_inside(target: Target, outside: Path):
+    context = {
+        "victim": b"evil",
+        "secret": entry("secret", tarfile.SYMTYPE, str(outside / "victim")),
+        "tree": entry("tree", tarfile.DIRTYPE),
+        "tree/secret": entry("tree/secret", tarfile.SYMTYPE, str(outside)),
+    }
     base = target.image(
         {"link": Link(str(outside)), "file": Link(f"{outside}/victim"), "p": Link("/proc/self")}
     )
@@ -143,8 +140,7 @@ def test_copies_stay_inside(target: Target, outside: Path, tmp_path_factory):
         "COPY --chown=0:0 --chmod=777 tree /link/",
         f"COPY --from={base} /bin/busybox /link/victim",
     ):
-        (context / "Dockerfile").write_text(f"FROM {base}\n{line}\n")
-        target.boxship("build", "-q", str(context))
+        target.build(f"FROM {base}\n{line}\n", context)
         assert intact(outside), line
     for line in (
         "COPY secret /stolen",
@@ -155,8 +151,7 @@ def test_copies_stay_inside(target: Target, outside: Path, tmp_path_factory):
         "ADD secret /stolen",
         "RUN --mount=type=bind,source=secret,target=/m cat /m > /stolen",
     ):
-        (context / "Dockerfile").write_text(f"FROM {base}\n{line}\n")
-        made = target.boxship("build", "-q", "-t", "stolen", str(context))
+        made = target.build(f"FROM {base}\n{line}\n", context, tag="stolen")
         if made.code == 0:
             assert "the host's" not in target.run("stolen", "cat", "/stolen").out, line
 

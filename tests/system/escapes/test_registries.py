@@ -178,7 +178,7 @@ def test_hostile_configs_are_refused_or_harmless(target: Target, serve: Serve, n
     config = {"Cmd": ["/x"], **CONFIGS[name]}
     server = serve(answering(image(target.host.tar({"x": b"x"}), config=config)))
     if not pull(target, server):
-        for options in ((), ("--userns", "host"), ("--entrypoint", "/x")):
+        for options in ((), ("--userns", "host", "--entrypoint", "/x")):
             ran = target.boxship("run", "--rm", *options, f"{server.host}/app:1")
             # There is no program in it; what matters is how that is said, and that it is.
             assert ran.code in (125, 126, 127), (ran.code, ran.err[-300:])
