@@ -214,7 +214,15 @@ def _with_capabilities(sets: "dict[str, list[str]]", extra: "list[str]") -> "dic
 
     One that is inheritable already becomes ambient as well; another the kernel would not take there
     (capabilities(7)).
+
+    Raises:
+        InvalidArgumentError: there is no such capability; in a document that is a warning.
     """
+    from boxship.kernel.capabilities import NAMES  # noqa: PLC0415 - only here
+
+    for name in extra:
+        if name not in NAMES:
+            raise InvalidArgumentError(f"--cap {name}: there is no such capability")
     more = dict.fromkeys(("bounding", "effective", "permitted"), extra)
     more["ambient"] = [name for name in extra if name in (sets.get("inheritable") or ())]
     return {name: [*(sets.get(name) or ()), *more.get(name, ())] for name in (*more, "inheritable")}

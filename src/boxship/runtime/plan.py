@@ -285,8 +285,11 @@ def _plan_names(plan: Plan, spec: "dict[str, Any]") -> None:
     if spec.get("domainname"):
         plan.build.append(SetDomainname(spec["domainname"]))
     sysctl = (spec.get("linux") or {}).get("sysctl") or {}
-    if spec.get("hostname") and "kernel.hostname" in (n.replace("/", ".") for n in sysctl):
-        raise InvalidArgumentError("hostname is set, and so is linux.sysctl kernel.hostname")
+    named = {name.replace("/", "."): value for name, value in sysctl.items()}
+    for field in ("hostname", "domainname"):
+        name = spec.get(field)
+        if name and named.get(f"kernel.{field}", name) != name:
+            raise InvalidArgumentError(f"{field} is set, and so is linux.sysctl kernel.{field}")
     plan.build += plan_sysctls(sysctl, spaces)
 
 

@@ -123,7 +123,8 @@ def test_exec_adds_capabilities_without_making_them_inheritable(box):
         "CapBnd": f"{1 << 5:016x}",
         "CapAmb": f"{0:016x}",
     }
-    assert "NOPE" in box.command("exec", "--cap", "CAP_NOPE", box.id, *status).err
+    unknown = box.command("exec", "--cap", "CAP_NOPE", box.id, *status)
+    assert (unknown.code, "no such capability" in unknown.err) == (1, True)
 
 
 def test_exec_sets_and_clears_no_new_privileges(box):
@@ -256,3 +257,12 @@ def test_with_a_log_what_is_no_error_goes_there_only(box, tmp_path):
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["level"] for line in lines} == {"debug", "warning"}
     assert lines[-1]["msg"] == "poststop hook failed with exit code 1: /bin/false"
+
+
+@pytest.mark.parametrize("field", ["hostname", "domainname"])
+def test_a_name_is_set_in_one_place(box, field):
+    box.spec[field] = "one"
+    box.spec["linux"]["sysctl"][f"kernel.{field}"] = "other"
+    assert f"{field} is set, and so is linux.sysctl kernel.{field}" in box.run().err
+    del box.spec[field]
+    assert (box.run().code == 0) == (field == "domainname")
