@@ -32,9 +32,12 @@ def test_what_is_not_permitted_is_not_effective(box):
     assert "warning: not permitted, and so not effective capabilities: CAP_KILL" in result.err
 
 
-def test_an_exec_with_an_unknown_capability(box):
+def test_a_process_file_with_an_unknown_capability(box, tmp_path):
     box.shell("sleep 100").start()
-    result = box.command("exec", "--cap", "CAP_TIME_TRAVEL", box.id, "true")
+    sets = {"bounding": ["CAP_TIME_TRAVEL"]}
+    process = {**box.process, "args": ["true"], "capabilities": sets}
+    (tmp_path / "process").write_text(json.dumps(process))
+    result = box.command("exec", "--process", str(tmp_path / "process"), box.id)
     assert result.code == 0, result.err
     assert "CAP_TIME_TRAVEL" in result.err
 
