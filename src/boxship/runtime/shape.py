@@ -179,7 +179,7 @@ _LINUX = {
         "memBwSchema": "string",
         "enableMonitoring": "boolean",
     },
-    "memoryPolicy": {"mode": "string", "nodes": "string", "flags": _STRINGS},
+    "memoryPolicy": {"!": ("mode",), "mode": "string", "nodes": "string", "flags": _STRINGS},
     "sysctl": ("string",),
     "seccomp": {
         "!": ("defaultAction",),
@@ -211,7 +211,7 @@ _LINUX = {
     "maskedPaths": _STRINGS,
     "readonlyPaths": _STRINGS,
     "mountLabel": "string",
-    "personality": {"domain": "string", "flags": _STRINGS},
+    "personality": {"!": ("domain",), "domain": "string", "flags": _STRINGS},
 }
 
 DOCUMENT: "Mapping[str, Any]" = {

@@ -37,6 +37,8 @@ _FLAGS = {
     "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
+# __checkparam_dl() of the kernel's kernel/sched/deadline.c, in nanoseconds
+_LEAST_RUNTIME, _MOST_RUNTIME = 1 << 10, (1 << 63) - 1
 # linux/ioprio.h
 _CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 _LEVELS = range(8)
@@ -206,11 +208,35 @@ def _schedule(wanted: "dict[str, Any]", *, joining: bool) -> Schedule:
         if value and name != _DEADLINE:
             raise InvalidArgumentError(f"{where}.{field} is for SCHED_DEADLINE, not {name}")
         setattr(schedule, field, value)
+    if name == _DEADLINE:
+        _check_deadline(wanted)
     if joining and (_RESET_ON_FORK in words or name == _DEADLINE):
         # The process that is seen in the container is a child of the one that joins it.
         what = _RESET_ON_FORK if _RESET_ON_FORK in words else _DEADLINE
         raise UnsupportedError(f"cannot honour {where} of an exec process: {what} ends at a fork")
     return schedule
+
+
+def _check_deadline(wanted: "dict[str, Any]") -> None:
+    """As the kernel does, which says EINVAL only; crun's tests match the words.
+
+    Raises:
+        InvalidArgumentError: a time is missing, or they are not in order.
+    """
+    where = f"process.scheduler: sched_setattr: `{_DEADLINE}`"
+    for field in ("runtime", "deadline"):
+        if wanted.get(field) is None:
+            raise InvalidArgumentError(f"{where} requires `{field}`")
+    runtime, deadline, period = (wanted.get(f) or 0 for f in ("runtime", "deadline", "period"))
+    if not runtime:
+        raise InvalidArgumentError(f"{where} runtime must be greater than 0")
+    if not _LEAST_RUNTIME <= runtime <= _MOST_RUNTIME:
+        bounds = f"{_LEAST_RUNTIME} and {_MOST_RUNTIME} ns"
+        raise InvalidArgumentError(f"{where} runtime {runtime} must be between {bounds}")
+    if runtime > deadline:
+        raise InvalidArgumentError(f"{where} runtime {runtime} must be <= deadline {deadline}")
+    if period and deadline > period:
+        raise InvalidArgumentError(f"{where} deadline {deadline} must be <= period {period}")
 
 
 def _io_priority(wanted: "dict[str, Any]") -> tuple[int, int]:

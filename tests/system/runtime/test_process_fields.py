@@ -87,6 +87,9 @@ def test_the_hostname_is_given_twice(box):
     box.spec["hostname"] = "one"
     box.spec["linux"]["sysctl"]["kernel/hostname"] = "two"
     assert "hostname is set, and so is linux.sysctl kernel.hostname" in box.run().err
+    box.spec["linux"]["sysctl"] = {"kernel.domainname": "two"}
+    box.spec["domainname"] = "one"
+    assert "domainname is set, and so is linux.sysctl kernel.domainname" in box.run().err
 
 
 def test_the_terminal_of_an_exec_process_has_a_size(box, tmp_path):

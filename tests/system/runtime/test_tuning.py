@@ -63,6 +63,27 @@ def test_schedules_that_cannot_be(box, scheduler, words):
 
 
 @pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"deadline": 20_000}, "requires `runtime`"),
+        ({"runtime": 10_000}, "requires `deadline`"),
+        ({"runtime": 0, "deadline": 20_000}, "runtime must be greater than 0"),
+        ({"runtime": 1_000, "deadline": 20_000}, "runtime 1000 must be between 1024 and"),
+        ({"runtime": 30_000, "deadline": 20_000}, "runtime 30000 must be <= deadline 20000"),
+        (
+            {"runtime": 10_000, "deadline": 20_000, "period": 15_000},
+            "deadline 20000 must be <= period 15000",
+        ),
+    ],
+)
+def test_deadlines_that_cannot_be(box, times, words):
+    box.process["scheduler"] = {"policy": "SCHED_DEADLINE", **times}
+    result = box.run()
+    assert result.code == 1
+    assert words in result.err
+
+
+@pytest.mark.parametrize(
     ("wanted", "shown"),
     [
         ({"class": "IOPRIO_CLASS_RT", "priority": 3}, "realtime: prio 3"),
@@ -114,7 +135,8 @@ def test_a_memory_policy(box):
     ("policy", "words"),
     [
         ({"mode": "MPOL_NEAR"}, "unknown linux.memoryPolicy.mode 'MPOL_NEAR'"),
-        ({"nodes": "0"}, "unknown linux.memoryPolicy.mode ''"),
+        ({"nodes": "0"}, "linux.memoryPolicy.mode is missing"),
+        ({}, "linux.memoryPolicy.mode is missing"),
         ({"mode": "MPOL_BIND"}, "cannot honour linux.memoryPolicy: set_mempolicy"),
         ({"mode": "MPOL_BIND", "nodes": "3-1"}, "nodes '3-1' is not a list like 0-3,7"),
         ({"mode": "MPOL_BIND", "nodes": "999"}, "cannot honour linux.memoryPolicy: set_mempolicy"),
