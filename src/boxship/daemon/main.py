@@ -18,6 +18,7 @@ from boxship.errors import BoxshipError, ConflictError, ForbiddenError, InvalidA
 from boxship.paths import Paths
 
 EXIT_FAILURE = 1
+_LOG_SIZE = 4 << 20
 _HINTS = {
     errno.EACCES: "run as root",
     errno.EPERM: "run as root",
@@ -59,6 +60,16 @@ def _require_root() -> None:
         )
 
 
+def _bound_own_log(paths: Paths) -> None:
+    """Keep the file small that the command line gives to a daemon which it starts.
+
+    What an operator gives is his to rotate.
+    """
+    with suppress(OSError):
+        if Path("/proc/self/fd/2").samefile(paths.data_root / "daemon.log"):
+            log.bound(_LOG_SIZE)
+
+
 async def _serve(config: DaemonConfig) -> None:
     paths = Paths(config.data_root, config.exec_root)
     stopping = asyncio.Event()
@@ -67,6 +78,7 @@ async def _serve(config: DaemonConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
         _make_directories(paths)
+        _bound_own_log(paths)
         stack.enter_context(_Lock(paths.daemon_lock, "run-time directory"))
         stack.enter_context(_Lock(paths.data_root / "daemon.lock", "data root"))
         stack.enter_context(_PidFile(config.pidfile))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.escapes.conftest import USER_NAMESPACES, Target
+from tests.system.escapes.conftest import USER_NAMESPACES, Target, host_module
 
 pytestmark = pytest.mark.root
 
@@ -151,6 +151,20 @@ def test_the_keepers_own_log_is_bounded(target: Target):
         target.boxship("exec", container, "nope")
         target.host.remove(container)
     assert log.stat().st_size == before, log.read_text()[-1000:]
+
+
+def test_the_log_of_a_daemon_that_a_command_starts_is_bounded(tmp_path: Path):
+    host = host_module.Host(tmp_path / "host")
+    try:
+        host.data.mkdir(mode=0o700)
+        host.log = host.data / "daemon.log"
+        host.log.write_bytes(b"x" * (5 << 20))
+        host.start()
+        host.get("/_ping")
+        assert host.log.stat().st_size < 10_000
+        assert host.log.with_suffix(".log.1").stat().st_size > 5 << 20
+    finally:
+        host.close()
 
 
 def test_attach_does_not_load_the_log(target: Target):
