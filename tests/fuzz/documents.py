@@ -73,10 +73,7 @@ def of_shape(wanted: Any) -> st.SearchStrategy[Any]:
 
 
 def _whole(name: str) -> st.SearchStrategy[int]:
-    bits = int(name.lstrip("uint"))
-    least, most = (
-        (0, 2**bits - 1) if name.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    )
+    least, most = shape.INTEGERS[name]
     return st.sampled_from([edge for edge in EDGES if least <= edge <= most])
 
 

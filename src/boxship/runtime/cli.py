@@ -202,7 +202,14 @@ def carry_out(words: "list[str]") -> int:
     except BoxshipError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(str(error))
+        return _fail(_told(error))
+
+
+def _told(error: OSError) -> str:
+    """What a failed call is told as: ours say which one, Python's only the file."""
+    if error.filename is None or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
 
 
 def _dispatch(options: Arguments) -> int:

@@ -172,7 +172,9 @@ def _kill_and_wait(kernel: "Kernel", record: Record) -> None:
 
     try:
         pidfd = kernel.pidfd_open(record.pid)
-    except KernelError:
+    except KernelError as error:
+        if error.errno != errno.ESRCH:
+            raise
         return
     try:
         group(record).kill()

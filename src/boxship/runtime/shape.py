@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_INTEGERS = {
+INTEGERS = {
     # Without the highest, which setresuid(2) takes for "leave it": the process would stay root.
     "id": (0, (1 << 32) - 2),
     "int32": (-(1 << 31), (1 << 31) - 1),
@@ -307,7 +307,7 @@ def _check_plain(value: "Any", shape: str, name: str) -> None:
         if value.__class__ is not bool:
             raise _wrong(value, "a boolean", name)
     else:
-        least, most = _INTEGERS[shape]
+        least, most = INTEGERS[shape]
         if value.__class__ is not int or not least <= value <= most:
             raise _wrong(value, f"an integer from {least} to {most}", name)
 

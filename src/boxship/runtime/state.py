@@ -4,6 +4,7 @@ ROOT/ID/state.json    the record below
 ROOT/ID/start.sock    there from create to start; the container's process listens on it
 """
 
+import errno
 import os
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError, NotFoundError
@@ -118,12 +119,15 @@ class Store:
         Raises:
             NotFoundError: there is no such container.
             DamagedError: somebody else wrote to its record.
+            InternalError: its record cannot be read now.
         """
         try:
             fields = document.read(f"{self.directory(container_id)}/state.json")
         except NotFoundError as error:
             raise NotFoundError(f'container "{container_id}" does not exist') from error
         except InvalidArgumentError as error:
+            if isinstance(error.__cause__, OSError):
+                raise InternalError(str(error)) from error
             raise DamagedError(str(error), hint=_DAMAGED) from error
         if fields.__class__ is not dict or any(
             not isinstance(fields.get(name), kind) for name, kind in _KINDS
@@ -178,11 +182,17 @@ def check_id(container_id: str) -> None:
 
 
 def is_alive(kernel: "Kernel", pid: int, start_time: int) -> bool:
-    """Whether a process still runs and is the one that started then."""
+    """Whether a process still runs and is the one that started then.
+
+    Raises:
+        KernelError: it cannot be told; taken for dead it would be deleted while it runs.
+    """
     try:
         same = kernel.start_time(pid) == start_time
         descriptor = kernel.open_file(f"/proc/{pid}/stat", os.O_RDONLY)
-    except KernelError:
+    except KernelError as error:
+        if error.errno not in (errno.ENOENT, errno.ESRCH):
+            raise
         return False
     try:
         text = os.read(descriptor, 4096)

@@ -97,7 +97,8 @@ def attempt(request: dict[str, Any], kernel: FailingKernel) -> str:
 
 def create(kernel: FailingKernel, store: Store, name: str, options: creation.CreateOptions) -> int:
     made = creation.create(kernel, store, name, options, detached=True)
-    lifecycle.delete(LinuxKernel(), store, name, force=True)
+    real = LinuxKernel()
+    lifecycle.delete(real, Store(store.root, real), name, force=True)
     os.waitpid(made.spawned.pid, 0)
     return 0
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CHUNK = 65536
+# Gone, not for this user, or not for a threaded group (cgroup.procs, "Threads" of cgroup-v2.rst).
+_ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EACCES, errno.EOPNOTSUPP)
 _REFUSED = (errno.EINVAL, errno.ERANGE, errno.ENODEV, errno.ENXIO)
 
 
@@ -48,6 +50,20 @@ def read_or(directory: str, name: str, default: str) -> str:
         return read(directory, name)
     except OSError:
         return default
+
+
+def read_present(directory: str, name: str) -> str:
+    """The content of a control file, empty where it is not there.
+
+    Raises:
+        OSError: it cannot be told (no descriptor or memory left), which says nothing of the group.
+    """
+    try:
+        return read(directory, name)
+    except OSError as failure:
+        if failure.errno not in _ABSENT:
+            raise
+        return ""
 
 
 def write(directory: str, name: str, value: str) -> None:
@@ -145,8 +161,12 @@ def missing(controller: str, option: str, group: str) -> UnsupportedError:
 
 
 def processes(directory: str) -> list[int]:
-    """Process ids in a group and its descendants; empty when it is gone."""
-    found = [int(pid) for pid in read_or(directory, "cgroup.procs", "").split() if pid.isdigit()]
+    """Process ids in a group and its descendants; empty when it is gone.
+
+    Raises:
+        OSError: as read_present: without any told of, all would be taken for ended.
+    """
+    found = [int(pid) for pid in read_present(directory, "cgroup.procs").split() if pid.isdigit()]
     for child in children(directory):
         found.extend(processes(child))
     return found
@@ -170,11 +190,17 @@ def huge_page_sizes(directory: str, limit: str) -> list[str]:
 
 
 def children(directory: str) -> list[str]:
-    """The groups directly below one."""
+    """The groups directly below one; none when it is gone.
+
+    Raises:
+        OSError: as read_present.
+    """
     try:
         with os.scandir(directory) as entries:
             return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
+    except OSError as failure:
+        if failure.errno not in _ABSENT:
+            raise
         return []
 
 

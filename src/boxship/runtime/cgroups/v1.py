@@ -113,7 +113,7 @@ class LegacyCgroup:
         files.write(self._freezer, "freezer.state", "THAWED")
 
     def frozen(self) -> bool:
-        return files.read_or(self._freezer, "freezer.state", "") in ("FROZEN", "FREEZING")
+        return files.read_present(self._freezer, "freezer.state") in ("FROZEN", "FREEZING")
 
     def kill(self) -> None:
         if not self._everywhere():

@@ -114,7 +114,7 @@ class UnifiedCgroup:
         files.write(self._directory, "cgroup.freeze", "0")
 
     def frozen(self) -> bool:
-        if files.read_or(self._directory, "cgroup.freeze", "0") == "1":
+        if files.read_present(self._directory, "cgroup.freeze") == "1":
             return True
         return self._events("cgroup.events").get("frozen") == 1
 
