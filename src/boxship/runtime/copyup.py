@@ -4,11 +4,15 @@ import errno
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def copy_up(source: int, target: int) -> None:
+def copy_up(source: int, target: int, given: "Mapping[str, str | None]") -> None:
     """Copy a directory with owners, modes, times and extended attributes.
 
     Device nodes are left out where none can be made, and attributes that a tmpfs cannot have.
@@ -16,6 +20,7 @@ def copy_up(source: int, target: int) -> None:
     Args:
         source: descriptor of the directory to read.
         target: descriptor of the empty directory to fill.
+        given: mount options by name; an owner or a mode among them stays as it was asked for.
 
     Raises:
         OSError: out of space, or something cannot be read.
@@ -24,7 +29,16 @@ def copy_up(source: int, target: int) -> None:
     source = os.open(".", _DIRECTORY, dir_fd=source)
     target = os.open(".", _DIRECTORY, dir_fd=target)
     try:
+        looks = os.fstat(target)
         _same_looks(source, target)
+        if "uid" in given or "gid" in given:
+            os.fchown(
+                target,
+                looks.st_uid if "uid" in given else -1,
+                looks.st_gid if "gid" in given else -1,
+            )
+        if "mode" in given:
+            os.fchmod(target, stat.S_IMODE(looks.st_mode))
         for name in os.listdir(source):  # noqa: PTH208 - of a descriptor
             _copy(name, source, target)
     finally:
@@ -41,7 +55,7 @@ def _copy(name: str, source: int, target: int) -> None:
         os.mkdir(name, dir_fd=target)
         inner = os.open(name, _DIRECTORY, dir_fd=source)
         copied = os.open(name, _DIRECTORY, dir_fd=target)
-        copy_up(inner, copied)
+        copy_up(inner, copied, {})
         os.close(inner)
         os.close(copied)
     elif stat.S_ISREG(found.st_mode):

@@ -202,7 +202,7 @@ class MountFilesystem(Step):
         if options.copy_up:
             from boxship.runtime.copyup import copy_up  # noqa: PLC0415 - rare
 
-            copy_up(target, tree)
+            copy_up(target, tree, dict(options.data))
             if self._attributes & abi.MOUNT_ATTR_RDONLY:
                 kernel.mount_setattr(tree, set_=abi.MOUNT_ATTR_RDONLY)
         attach(context, tree, target, self.target)

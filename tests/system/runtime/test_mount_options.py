@@ -291,6 +291,14 @@ def test_a_filled_tmpfs_can_be_read_only(box, root):
     assert "No space left on device" in box.run().err
 
 
+def test_a_filled_tmpfs_has_the_mode_that_was_asked_for(box, root):
+    """Podman's --tmpfs fills each."""
+    (root / "data").mkdir()
+    box.spec["root"]["path"] = str(root)
+    tmpfs(box, "tmpcopyup", "mode=1770", "gid=7", target="/data")
+    assert box.shell("stat -c '%a %u %g' /data").run().out == "1770 0 7\n"
+
+
 # struct vfs_ns_cap_data, revision 2: CAP_CHOWN, permitted and effective.
 CHOWN = bytes.fromhex("0100000201000000000000000000000000000000")
 
