@@ -74,7 +74,9 @@ def _copy_node(name: str, found: os.stat_result, target: int) -> None:
 
 
 def _copy_file(name: str, source: int, target: int) -> None:
-    reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+    # Without O_NONBLOCK a FIFO put in its place meanwhile would hold this up for ever.
+    looking = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    reading = os.open(name, looking, dir_fd=source)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     writing = os.open(name, flags, 0o600, dir_fd=target)
     try:

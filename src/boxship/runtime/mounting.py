@@ -171,11 +171,22 @@ class MountFilesystem(Step):
         self.target = target
         self.options = options
         self.copyable = copyable
+        # Both are rare, but nothing can be imported any more when they are needed: the child may
+        # not be allowed to read this package.
+        if options.copy_up:
+            import boxship.runtime.copyup  # noqa: PLC0415 - as above
+        if self._is_wordless(options.data):
+            import boxship.runtime.classic  # noqa: F401, PLC0415 - as above
 
     def describe(self) -> str:
         words = [word for flag, word in _FLAG_WORDS if self.options.flags & flag]
         words += [key if value is None else f"{key}={value}" for key, value in self.options.data]
         return f"mount {self.kind} at {self.target} ({self._attributes:#x} {','.join(words)})"
+
+    def _is_wordless(self, data: Parameters) -> bool:
+        """It needs what only mount(2) can say."""
+        long = any(value and len(value) > _MAX_FSCONFIG for _, value in data)
+        return long or bool(self.options.flags & _WORDLESS_FLAGS)
 
     @property
     def _attributes(self) -> int:
@@ -249,7 +260,7 @@ class MountFilesystem(Step):
         kernel, options, attributes = context.kernel, self.options, self._attributes
         if options.copy_up:
             attributes &= ~abi.MOUNT_ATTR_RDONLY
-        if options.flags & _WORDLESS_FLAGS or any(len(v or "") > _MAX_FSCONFIG for _, v in data):
+        if self._is_wordless(data):
             from boxship.runtime.classic import mount_aside  # noqa: PLC0415 - rare
 
             return mount_aside(context, self.kind, self.source, data, attributes, options.flags)

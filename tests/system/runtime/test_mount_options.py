@@ -87,13 +87,27 @@ def test_attributes_of_a_file_system(box, words, present, absent, separate):
         ("iversion noatime ro sync", "sync ro"),
     ],
 )
-def test_flags_of_a_file_system(box, words, present):
+@pytest.mark.parametrize("separate", [False, True])
+def test_flags_of_a_file_system(box, words, present, separate):
+    if separate:
+        box.user_namespace()
     result = tmpfs(box, *words.split()).shell(SHOW).run()
     assert result.code == 0, result.err
     mount, found = options(result.out, "/mnt")
     assert set(present.split()) <= found
     assert ("sync" in found) == ("sync" in present.split())
     assert ("noatime" in mount) == ("noatime" in words)
+
+
+def test_a_tmpfs_is_filled_in_a_user_namespace(box, root):
+    (root / "data").mkdir()
+    (root / "data/file").write_text("old")
+    os.chown(root / "data/file", 300_007, 300_008)
+    box.user_namespace().spec["root"]["path"] = str(root)
+    os.chown(root, 300_000, 300_000)
+    tmpfs(box, "tmpcopyup", "iversion", target="/data")
+    result = box.shell("cat /data/file; stat -c ' %u:%g' /data/file").run()
+    assert result.out == "old 7:8\n", result.err
 
 
 def test_an_unknown_option_is_the_file_systems(box):

@@ -1,5 +1,7 @@
 import errno
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -193,3 +195,16 @@ def test_a_copy_is_private_unless_asked_otherwise():
         f"mount_setattr(100, propagation={abi.MS_PRIVATE}, recursive=True)",
         f"mount_setattr(101, propagation={abi.MS_SLAVE}, recursive=True)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [("tmpcopyup", "copyup"), ("iversion", "classic"), ("a=" + "x" * 256, "classic")],
+)
+def test_nothing_is_left_to_import_after_the_clone(words, module):
+    code = (
+        "import sys; from boxship.runtime.mounting import MountFilesystem;"
+        "from boxship.runtime.options import parse; MountFilesystem('tmpfs', '', '/x', parse(sys.argv[1:]));"
+        f"sys.exit('boxship.runtime.{module}' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, words], check=False).returncode == 0
