@@ -204,7 +204,8 @@ def test_a_copy_is_private_unless_asked_otherwise():
 def test_nothing_is_left_to_import_after_the_clone(words, module):
     code = (
         "import sys; from boxship.runtime.mounting import MountFilesystem;"
-        "from boxship.runtime.options import parse; MountFilesystem('tmpfs', '', '/x', parse(sys.argv[1:]));"
+        "from boxship.runtime.options import parse;"
+        "MountFilesystem('tmpfs', '', '/x', parse(sys.argv[1:]));"
         f"sys.exit('boxship.runtime.{module}' not in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, words], check=False).returncode == 0
