@@ -75,8 +75,7 @@ class SystemFacade:
             cgroup_version=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
             security_options=_security(userns=settings.userns),
             labels=settings.labels,
-            runtimes={BUILT_IN: "boxship-runtime"}
-            | {name: command[0] for name, command in known(settings).items()},
+            runtimes={BUILT_IN: ("boxship-runtime",)} | known(settings),
             default_runtime=settings.default_runtime,
             log_driver=settings.log.driver,
             log_drivers=("json-file", "none"),

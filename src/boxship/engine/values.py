@@ -217,7 +217,7 @@ class SystemInfo(msgspec.Struct, frozen=True):
     cgroup_version: int
     security_options: tuple[str, ...]
     labels: tuple[str, ...]
-    runtimes: dict[str, str]
+    runtimes: dict[str, tuple[str, ...]]
     default_runtime: str
     log_driver: str
     log_drivers: tuple[str, ...]

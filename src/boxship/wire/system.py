@@ -64,10 +64,11 @@ class RegistryConfig(msgspec.Struct, rename="pascal"):
     mirrors: list[str]
 
 
-class Runtime(msgspec.Struct):
+class Runtime(msgspec.Struct, rename="camel", omit_defaults=True):
     """A runtime's entry in info."""
 
     path: str
+    runtime_args: list[str] = []
 
 
 class Swarm(msgspec.Struct, rename="pascal"):

@@ -1,6 +1,7 @@
 """kill -9 of daemon, keeper and launcher, alone and together, while containers run."""
 
 import os
+import shutil
 import socket
 from typing import Any
 
@@ -160,3 +161,23 @@ def test_containers_go_on(host: Any, network: str, roles: tuple[str, ...]) -> No
         host.remove(one)
     gate.close()
     assert host.leaks(volume={"vol"}) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("roles", ROLES, ids="+".join)
+def test_one_of_an_external_runtime_goes_on(host: Any, roles: tuple[str, ...]) -> None:
+    if shutil.which("runc") is None:
+        pytest.skip("runc is not installed")
+    script = "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done"
+    one = host.run("sh", "-c", script, host={"Runtime": "runc"})
+    host.until_output(one, "up")
+    before = host.state(one)
+    host.kill(*roles)
+    if "daemon" in roles:
+        host.start()
+    assert host.until_status(one, "running")["Pid"] == before["Pid"]
+    assert host.execute(one, "echo", "hi") == "hi\n"
+    host.post(f"/containers/{one}/stop")
+    assert host.state(one)["ExitCode"] == 3
+    host.remove(one)
+    assert host.leaks() == []

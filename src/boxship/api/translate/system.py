@@ -81,7 +81,7 @@ def info(value: SystemInfo) -> wire.Info:
         name=value.name,
         labels=list(value.labels),
         server_version=value.version.version,
-        runtimes={name: wire.Runtime(path) for name, path in value.runtimes.items()},
+        runtimes={name: wire.Runtime(path, more) for name, (path, *more) in value.runtimes.items()},
         default_runtime=value.default_runtime,
         security_options=list(value.security_options),
         warnings=list(value.warnings) or None,
