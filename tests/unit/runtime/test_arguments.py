@@ -47,3 +47,14 @@ def test_numbers():
     assert parse(["--count", "7"], OPTIONS).number("count") == 7
     with pytest.raises(InvalidArgumentError, match="--count needs a number, not 'x'"):
         parse(["--count", "x"], OPTIONS).number("count")
+
+
+def test_switches_in_one_word():
+    options = (*OPTIONS, Option("tty", "", short="t", switch=True))
+    arguments = parse(["-td", "id"], options)
+    assert arguments.has("tty")
+    assert arguments.has("detach")
+    assert arguments.rest == ["id"]
+    for word in ("-tb", "-tx", "--td"):
+        with pytest.raises(InvalidArgumentError, match=f"unknown option {word}"):
+            parse([word, "id"], options)
