@@ -26,8 +26,8 @@ setup: packages $(STAMP)
 packages:
 	@.ci/packages run
 
-# Editable, so that only a change of the dependencies has to install again.
-$(STAMP): pyproject.toml
+# Editable, so that only a change of the dependencies or of the scripts has to install again.
+$(STAMP): pyproject.toml bin/boxship bin/boxship-runtime
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@# Without bytecode every command compiles what it imports: 10 ms of a 30 ms `boxship run`.
