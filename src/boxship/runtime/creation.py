@@ -10,7 +10,7 @@ from boxship.runtime.lifecycle import release, runner_of
 from boxship.runtime.rendezvous import listen, send_console
 from boxship.runtime.report import REPORT
 from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
-from boxship.runtime.state import OCI_VERSION, Record, Store, group
+from boxship.runtime.state import OCI_NEWEST, Record, Store, group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _check_version(path: str, version: str) -> None:
         raise InvalidArgumentError(msg)
     if int(numbers[0]) != 1:
         msg = f"{path}: ociVersion {version} is not supported"
-        raise InvalidArgumentError(msg, hint=f"this runtime knows 1.x, up to {OCI_VERSION}")
+        raise InvalidArgumentError(msg, hint=f"this runtime knows 1.x, up to {OCI_NEWEST}")
 
 
 def write_pid_file(path: str, pid: int) -> None:

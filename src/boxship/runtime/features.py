@@ -12,6 +12,7 @@ from boxship.runtime.encode import dumps
 from boxship.runtime.hooks import STDERR, STDOUT
 from boxship.runtime.options import known_words
 from boxship.runtime.process import KEEP_GROUPS
+from boxship.runtime.state import OCI_NEWEST
 from boxship.runtime.tuning import MEMORY_FLAGS, MEMORY_MODES
 
 TYPE_CHECKING = False
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from boxship.runtime.arguments import Arguments
     from boxship.runtime.state import Store
 
-# Of the specification's 1.3, all but intelRdt is honoured, and that is refused by name.
-_NEWEST = "1.3.0"
 HOOKS = (
     "prestart",
     "createRuntime",
@@ -40,7 +39,7 @@ def document() -> "dict[str, Any]":
 
     return {
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": _NEWEST,
+        "ociVersionMax": OCI_NEWEST,
         "hooks": list(HOOKS),
         "mountOptions": sorted(known_words()),
         "linux": _linux(),

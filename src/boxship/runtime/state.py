@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from boxship.runtime.cgroups.api import Cgroup
 
 OCI_VERSION = "1.2.0"
+OCI_NEWEST = "1.3.0"
+"""Of 1.3 all but intelRdt is honoured, and that is refused by name."""
 _NAME_MARKS = "_+-."
 _MAX_ID = 1024
 _DAMAGED = "end its processes, then delete it by force"
