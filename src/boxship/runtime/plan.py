@@ -193,6 +193,8 @@ def make_plan(
         rootless.check(plan.namespaces, spec)
     if "user" in plan.namespaces.new:
         rootless.check_owners(spec.get("mounts") or [], plan.uid_map, plan.gid_map)
+        user = (spec.get("process") or {}).get("user") or {}
+        check_ids(user, plan.uid_map, plan.gid_map)
     offsets = (spec.get("linux") or {}).get("timeOffsets") or {}
     if offsets:
         _plan_clocks(plan, offsets, features)
@@ -230,9 +232,6 @@ def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
     if "user" in spaces.new and not (plan.uid_map and plan.gid_map):
         msg = "linux has uidMappings or gidMappings, but not both"
         raise InvalidArgumentError(msg, hint="give both, or neither to map the caller alone")
-    if "user" in spaces.new:
-        user = (spec.get("process") or {}).get("user") or {}
-        check_ids(user, plan.uid_map, plan.gid_map)
     if (spec.get("hostname") or spec.get("domainname")) and not spaces.has("uts"):
         raise InvalidArgumentError("hostname is set, but the container has no uts namespace")
 
