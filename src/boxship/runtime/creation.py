@@ -170,6 +170,8 @@ def _make(
     except BaseException:
         kernel.pidfd_send_signal(spawned.pidfd, 9)
         os.waitpid(spawned.pid, 0)
+        os.close(spawned.pidfd)
+        created.channel.close()
         raise
     return created
 

@@ -101,6 +101,7 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
         raise
     finally:
         _reap_quietly(created.spawned.pid)
+        os.close(created.spawned.pidfd)
         if not keep:
             lifecycle.release(kernel, store, created.record)
 
@@ -142,8 +143,11 @@ def execute(kernel: "Kernel", record: "Record", options: ExecOptions) -> int:
     except BaseException:
         kernel.pidfd_send_signal(spawned.pidfd, 9)
         os.waitpid(spawned.pid, 0)
+        os.close(spawned.pidfd)
         raise
-    return 0 if options.detach else attend(spawned, master)
+    code = 0 if options.detach else attend(spawned, master)
+    os.close(spawned.pidfd)
+    return code
 
 
 def _go(spawned: Spawned, options: ExecOptions, record: "Record") -> int:

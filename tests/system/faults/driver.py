@@ -71,7 +71,17 @@ def census(request: dict[str, Any]) -> dict[str, Any]:
         ],
         "place": str(Path.cwd()),
         "files": sorted(path.name for path in Path(request["bundle"]).iterdir()),
+        "descriptors": descriptors(),
     }
+
+
+def descriptors() -> dict[str, str]:
+    """What this process has open; the directory that is read for it is gone by then."""
+    found = {}
+    for path in Path("/proc/self/fd").iterdir():
+        if path.is_symlink():
+            found[path.name] = str(path.readlink())
+    return found
 
 
 def children() -> int:
@@ -100,6 +110,8 @@ def create(kernel: FailingKernel, store: Store, name: str, options: creation.Cre
     real = LinuxKernel()
     lifecycle.delete(real, Store(store.root, real), name, force=True)
     os.waitpid(made.spawned.pid, 0)
+    made.channel.close()
+    os.close(made.spawned.pidfd)
     return 0
 
 
