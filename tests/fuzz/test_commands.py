@@ -219,3 +219,12 @@ def test_words(box: Box, words: tuple[str, ...]) -> None:
     root = words[0] != "--root"
     judge(box.command(*words, root=root, cwd=box.bundle), words)
     assert not any(box.state.glob("[!.]*"))
+
+
+def test_a_record_without_a_process(box: Box) -> None:
+    box.shell("exec sleep 1000").start()
+    path = box.state / box.id / "state.json"
+    whole = path.read_text()
+    path.write_text(json.dumps({**json.loads(whole), "spec": {}}))
+    assert "is damaged" in box.command("exec", box.id, "true").err
+    path.write_text(whole)

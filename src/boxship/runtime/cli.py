@@ -203,6 +203,11 @@ def carry_out(words: "list[str]") -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(_told(error))
+    except Exception as error:
+        # A fault of this program. No traceback reaches a user who did not ask for one.
+        if options.has("debug"):
+            raise
+        return _fail(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
 
 
 def _told(error: OSError) -> str:

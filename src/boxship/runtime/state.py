@@ -131,8 +131,10 @@ class Store:
             if isinstance(error.__cause__, OSError):
                 raise InternalError(str(error)) from error
             raise DamagedError(str(error), hint=_DAMAGED) from error
-        if fields.__class__ is not dict or any(
-            not isinstance(fields.get(name), kind) for name, kind in _KINDS
+        if (
+            fields.__class__ is not dict
+            or any(not isinstance(fields.get(name), kind) for name, kind in _KINDS)
+            or not isinstance(fields["spec"].get("process"), dict)
         ):
             msg = f"the record of container {container_id} is damaged"
             raise DamagedError(msg, hint=_DAMAGED)
