@@ -252,7 +252,7 @@ def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
     word = arguments.text("user")
     if word:
         uid, _, gid = word.partition(":")
-        if not uid.isdigit() or not (gid or "0").isdigit():
+        if not uid.isdecimal() or not (gid or "0").isdecimal():
             raise InvalidArgumentError(f"--user needs numbers, not {word!r}")
         user["uid"] = int(uid)
         user["gid"] = int(gid) if gid else user.get("gid", 0)
@@ -263,6 +263,11 @@ def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
             if not group_id.isdecimal():
                 raise InvalidArgumentError(f"--additional-gids needs numbers, not {group_id!r}")
         user["additionalGids"] = [*(user.get("additionalGids") or ()), *map(int, groups)]
+    if word or groups:
+        from boxship.runtime import shape  # noqa: PLC0415 - only here
+
+        # The highest would be taken for "leave it": the process would stay root.
+        shape.check(user, shape.PROCESS["user"], "process.user")
     process["user"] = user
 
 

@@ -63,8 +63,9 @@ class Identity:
 def resolve(user: User, passwd: str, group: str) -> Identity:
     """Find a user as Docker does, from the text of the container's passwd and group files.
 
-    A number need not be listed; a listed one brings its group and home along. The groups a user is
-    a member of count unless a group was named.
+    A number need not be listed; a listed one brings its group and home along. It is never taken for
+    a name: an image with a user "1000" of id 0 would decide who runs. The groups a user is a member
+    of count unless a group was named.
 
     Raises:
         InvalidArgumentError: a name is not listed or a number is out of range.
@@ -73,7 +74,7 @@ def resolve(user: User, passwd: str, group: str) -> Identity:
     users, groups = _lines(passwd, 7), _lines(group, 4)
     uid, gid, home, login = user.uid, user.gid, "/", ""
     key = wanted or str(uid)
-    found = next((line for line in users if line[0] == key or line[2] == key), None)
+    found = next((line for line in users if _is_meant(key, line)), None)
     if found is not None:
         login, uid, home = found[0], _id(found[2]), found[5] or "/"
         if user.name:
@@ -91,6 +92,10 @@ def resolve(user: User, passwd: str, group: str) -> Identity:
     return Identity(uid, gid, list(dict.fromkeys(extra)), home)
 
 
+def _is_meant(word: str, line: "list[str]") -> bool:
+    return word == (line[2] if word.isdecimal() else line[0])
+
+
 def _lines(text: str, fields: int) -> "list[list[str]]":
     split = [line.strip().split(":") for line in text.splitlines()]
     padded = [line + [""] * (fields - len(line)) for line in split if len(line) > 2]
@@ -99,7 +104,7 @@ def _lines(text: str, fields: int) -> "list[list[str]]":
 
 def _group_id(name: str, groups: "list[list[str]]") -> int:
     for line in groups:
-        if name in (line[0], line[2]):
+        if _is_meant(name, line):
             return _id(line[2])
     return _number(name, "group", "group")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
+# MINORBITS of linux/kdev_t.h, and what it leaves of 32 bits
+_MAJORS, _MINORS = range(1 << 12), range(1 << 20)
 # OCI runtime spec, config-linux, "Default Devices": name, major, minor.
 _DEFAULTS = (
     ("null", 1, 3),
@@ -71,7 +73,7 @@ def container_devices(listed: "list[dict[str, Any]]", *, defaults: bool = True) 
         defaults: with the default devices.
 
     Raises:
-        InvalidArgumentError: a device has no path or an unknown type.
+        InvalidArgumentError: a device has no path, an unknown type, or numbers that none can have.
     """
     devices = {
         f"/dev/{name}": Device(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
@@ -83,7 +85,7 @@ def container_devices(listed: "list[dict[str, Any]]", *, defaults: bool = True) 
             msg = f"invalid device {path!r} of type {entry.get('type')!r}"
             raise InvalidArgumentError(msg, hint="a device needs a path and the type c, b, u or p")
         path = posixpath.normpath(f"/{path.strip('/')}")
-        number = os.makedev(entry.get("major") or 0, entry.get("minor") or 0)
+        number = _number(path, entry.get("major") or 0, entry.get("minor") or 0)
         mode = entry.get("fileMode")
         devices[path] = Device(
             path,
@@ -93,6 +95,14 @@ def container_devices(listed: "list[dict[str, Any]]", *, defaults: bool = True) 
             entry.get("gid") or 0,
         )
     return list(devices.values())
+
+
+def _number(path: str, major: int, minor: int) -> int:
+    # What is above, mknod(2) cuts off, and makes another device.
+    if major not in _MAJORS or minor not in _MINORS:
+        msg = f"device {path} has the numbers {major}:{minor}"
+        raise InvalidArgumentError(msg, hint="the highest are 4095:1048575")
+    return os.makedev(major, minor)
 
 
 def host_path(device: Device) -> str:

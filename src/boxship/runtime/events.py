@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from boxship.runtime.arguments import Arguments
     from boxship.runtime.cgroups.stats import CgroupStats, Use
 
+# Milliseconds that poll(2) takes: 24 days.
+_LONGEST_POLL = (1 << 31) - 1
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -39,7 +41,7 @@ def events(store: Store, arguments: "Arguments", _: "Arguments") -> int:
         if killed > before:
             _print({"type": "oom", "id": record.id})
         _print({"type": "stats", "id": record.id, "data": _counters(cgroup.stats())})
-        if arguments.has("stats") or poller.poll(seconds * 1000):
+        if arguments.has("stats") or poller.poll(min(seconds * 1000, _LONGEST_POLL)):
             return 0
 
 

@@ -38,6 +38,8 @@ STDERR = "run.oci.hooks.stderr"
 
 _SIGCHLD = 17
 _TERM_OUTPUT = 4096
+# Milliseconds that poll(2) takes: 24 days.
+_LONGEST_POLL = (1 << 31) - 1
 _UMASK = 0o022
 
 
@@ -167,7 +169,7 @@ class HookRunner:
         seconds = hook.get("timeout")
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
-        if not poller.poll(None if seconds is None else seconds * 1000):
+        if not poller.poll(None if seconds is None else min(seconds * 1000, _LONGEST_POLL)):
             self._kernel.pidfd_send_signal(pidfd, 9)
             os.waitpid(pid, 0)
             msg = f"{name} hook failed: {hook['path']} took longer than {seconds} s"

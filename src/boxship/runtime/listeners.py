@@ -54,7 +54,8 @@ def inherited(environment: "Mapping[str, str]") -> int:
 def hold_numbers(count: int) -> None:
     """Take the descriptors from 3 on that are to be kept but are not open, until the program runs.
 
-    What the runtime opens itself would get these numbers, and would be kept.
+    What the runtime opens itself would get these numbers, and would be kept. Nothing can be reached
+    by what is opened here: the container's program may be named by its number (CVE-2024-21626).
 
     Raises:
         InvalidArgumentError: more than a process can have.
@@ -64,6 +65,6 @@ def hold_numbers(count: int) -> None:
             os.fstat(descriptor)
         except OSError:
             # The lowest that is free is this one.
-            if os.open("/", os.O_PATH | os.O_CLOEXEC) != descriptor:
+            if os.eventfd(0, os.EFD_CLOEXEC) != descriptor:
                 msg = f"cannot keep {count} descriptors: {descriptor} cannot be one"
                 raise InvalidArgumentError(msg) from None

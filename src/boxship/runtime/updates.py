@@ -134,6 +134,6 @@ def _from_file(path: str) -> "dict[str, Any]":
 def _bytes(option: str, word: str) -> int:
     number = word.lower().rstrip("bkmgt")
     shift = _UNITS.get(word[len(number) :].lower().removesuffix("b"))
-    if shift is None or not number.removeprefix("-").isdigit():
+    if shift is None or not number.removeprefix("-").isdecimal():
         raise InvalidArgumentError(f"--{option} needs a number of bytes, not {word!r}")
     return int(number) << shift

@@ -174,6 +174,12 @@ def test_a_number_that_is_to_be_kept_is_nothing_of_the_runtimes(box):
     done = run(*words, "--bundle", str(box.bundle), box.id)
     assert done.code == 0, done.err
     assert "socket:" not in done.out
+    # Nor does it lead to the host's files.
+    box.process["args"] = ["/proc/self/fd/3/bin/sh", "-c", "echo out"]
+    box.save()
+    done = run(*words, "--bundle", str(box.bundle), box.id)
+    assert (done.code, done.out) == (1, "")
+    assert 'exec: "/proc/self/fd/3/bin/sh": not a directory' in done.err
 
 
 def test_supplementary_groups_are_kept_where_an_annotation_says_so(box):
@@ -266,3 +272,12 @@ def test_a_name_is_set_in_one_place(box, field):
     assert f"{field} is set, and so is linux.sysctl kernel.{field}" in box.run().err
     del box.spec[field]
     assert (box.run().code == 0) == (field == "domainname")
+
+
+@pytest.mark.parametrize("word", ["4294967295", "0:4294967296", "\u00b2"])
+def test_exec_refuses_ids_that_the_kernel_takes_for_others(box, word):
+    box.shell("exec sleep 100").start()
+    done = box.command("exec", "--user", word, box.id, "id", "-u")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
+    limit = box.command("update", "--memory", "\u00b2", box.id)
+    assert "--memory needs a number of bytes" in limit.err

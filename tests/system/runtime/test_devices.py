@@ -146,3 +146,10 @@ def test_a_later_mount_over_dev_hides_the_devices(box):
     box.spec["mounts"].append({"destination": "/dev", "type": "tmpfs", "options": ["mode=700"]})
     result = box.shell("stat -c %a /dev; head -c 1 /dev/zero | wc -c; readlink /dev/ptmx").run()
     assert result.out.split() == ["700", "1", "pts/ptmx"], result.err
+
+
+@pytest.mark.parametrize("numbers", [(4097, 3), (1, 1 << 20), (-1, 3), (1 << 40, 0)])
+def test_numbers_that_mknod_would_cut_off_are_refused(box, numbers):
+    result = add(box, "/dev/odd", "c", numbers).run()
+    assert result.code == 1
+    assert f"device /dev/odd has the numbers {numbers[0]}:{numbers[1]}" in result.err

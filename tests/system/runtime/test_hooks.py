@@ -166,6 +166,13 @@ def test_poststop_hooks_that_fail_are_warnings(box, tmp_path):
     assert mark.exists()
 
 
+def test_a_hook_may_have_more_time_than_poll_can_wait(box, tmp_path):
+    mark = tmp_path / "mark"
+    box.spec["hooks"] = {"prestart": [shell_hook(f"echo > {mark}", timeout=1 << 62)]}
+    assert box.run().code == 0
+    assert mark.exists()
+
+
 @pytest.mark.parametrize("timeout", [0, -1])
 def test_a_hook_without_time_is_refused(box, timeout):
     box.spec["hooks"] = {"prestart": [shell_hook("true", timeout=timeout)]}

@@ -265,7 +265,7 @@ def test_limits_without_a_control_group_are_refused(box):
 
 def test_events_end_with_the_container(box):
     box.shell(_SLEEP).start()
-    words = (*PROGRAM, "--root", str(box.state), "events", "--interval", "1h", box.id)
+    words = (*PROGRAM, "--root", str(box.state), "events", "--interval", "1000h", box.id)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as told:
         assert told.stdout is not None
         assert json.loads(told.stdout.readline())["type"] == "stats"

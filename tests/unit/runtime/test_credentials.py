@@ -13,6 +13,7 @@ numeric:x:4242:7::/n:/bin/sh
 GROUP = """root:x:0:
 staff:x:50:web,other
 web:x:1001:
+50:x:0:
 docker:x:999:other,web
 """
 
@@ -31,7 +32,8 @@ def found(name="", **ids):
         ("web:77", (1000, 77, [77], "/srv/web")),
         ("777", (777, 0, [0], "/")),
         ("777:888", (777, 888, [888], "/")),
-        ("1234", (55, 56, [56], "/odd")),
+        ("1234", (1234, 0, [0], "/")),
+        ("web:50", (1000, 50, [50], "/srv/web")),
         (":staff", (0, 50, [50], "/root")),
     ],
 )
@@ -41,6 +43,11 @@ def test_names_and_numbers(name, expected):
 
 def test_ids_of_the_spec_stay_and_bring_a_home():
     assert found(uid=1000, gid=3, groups=(9,)) == (1000, 3, [9], "/srv/web")
+
+
+def test_a_number_is_no_name_that_an_image_gives_away():
+    assert found(uid=1234, gid=5) == (1234, 5, [], "/")
+    assert found("web", group_names=("50",))[2] == [1001, 50, 999]
 
 
 def test_groups_by_name_are_added_once():
