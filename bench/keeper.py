@@ -21,8 +21,8 @@ from memory import cpu, pss
 
 from boxship.model.mount import Mount
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.generate import SpecOptions, generate_spec
 from boxship.runtime.keeper.messages import LogTarget
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 from boxship.runtime.supervisor import CreateRequest, ExecRequest, Supervisor
 
 _CGROUP = f"/boxship-bench-keeper-{os.getpid()}"

@@ -11,9 +11,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from boxship.runtime import shape
-from boxship.runtime.generate import SpecOptions, generate_spec
-from boxship.runtime.seccomp_profile import default_profile
+from boxship.runtime.spec import shape
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
+from boxship.runtime.spec.seccomp_profile import default_profile
 
 # One word of each vocabulary of the specification, so that a mutation gets past the first check.
 KNOWN_WORDS = tuple(
@@ -58,7 +58,7 @@ anything = st.recursive(
 
 
 def of_shape(wanted: Any) -> st.SearchStrategy[Any]:
-    """Values of a shape of boxship.runtime.shape; some fields are left out."""
+    """Values of a shape of boxship.runtime.spec.shape; some fields are left out."""
     if isinstance(wanted, str):
         if wanted == "boolean":
             return st.booleans()

@@ -9,14 +9,15 @@ import pytest
 
 from boxship.errors import BoxshipError
 from boxship.kernel import seccomp
-from boxship.runtime import creation, document, shape
 from boxship.runtime.cgroups import CgroupMount, limits_v1, limits_v2
 from boxship.runtime.hooks import HookRunner
+from boxship.runtime.oci import creation
+from boxship.runtime.oci.state import Record, oci_state
+from boxship.runtime.oci.updates import merge
 from boxship.runtime.plan import make_plan
 from boxship.runtime.process import plan_process
 from boxship.runtime.spawn import SpawnRequest, Stdio
-from boxship.runtime.state import Record, oci_state
-from boxship.runtime.updates import merge
+from boxship.runtime.spec import document, shape
 from tests.fakes.kernel import FEATURES, RecordingKernel
 from tests.fuzz import documents
 

@@ -15,8 +15,8 @@ from boxship.engine.facade import Session
 from boxship.engine.values import Exec, ExecConfig, ExecStart
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.generate import granted_capabilities
 from boxship.runtime.keeper.messages import Exit
+from boxship.runtime.spec.generate import granted_capabilities
 from boxship.runtime.supervisor import AttachStreams, ExecRequest
 
 _NOT_STARTED = 126

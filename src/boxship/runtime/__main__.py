@@ -2,4 +2,4 @@
 
 from boxship.coldstart import run
 
-run("boxship-runtime", "boxship.runtime.cli")
+run("boxship-runtime", "boxship.runtime.oci.cli")

@@ -18,15 +18,15 @@ from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import channel, sync
 from boxship.runtime.credentials import read_whole, resolve
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.external_document import (
+from boxship.runtime.filesystem.rootfs import Layers
+from boxship.runtime.inherited import give_back
+from boxship.runtime.spec.external_document import (
     PLAIN,
     explain,
     plain_document,
     plain_process,
     user_of,
 )
-from boxship.runtime.inherited import give_back
-from boxship.runtime.rootfs import Layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import select
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import abi
-from boxship.runtime.encode import dumps
 from boxship.runtime.errors import HookFailedError
+from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

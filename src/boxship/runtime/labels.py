@@ -7,7 +7,7 @@ import errno
 
 from boxship.errors import UnsupportedError
 from boxship.kernel import KernelError
-from boxship.runtime.mounting import MountFilesystem
+from boxship.runtime.filesystem.mounting import MountFilesystem
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False

@@ -7,13 +7,13 @@ import _socket
 import os
 
 from boxship.errors import InvalidArgumentError
-from boxship.runtime.encode import dumps
-from boxship.runtime.rendezvous import connect
-from boxship.runtime.state import oci_state
+from boxship.runtime.oci.rendezvous import connect
+from boxship.runtime.oci.state import oci_state
+from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from boxship.runtime.state import Record
+    from boxship.runtime.oci.state import Record
 
 
 def send_listener(record: "Record", status: str, pid: int, listener: int) -> None:

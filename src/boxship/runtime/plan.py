@@ -9,11 +9,17 @@ import posixpath
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import abi, namespaces
-from boxship.runtime import rootfs, rootless
-from boxship.runtime.cgroupfs import MakeCgroupNamespace
+from boxship.runtime import rootless
 from boxship.runtime.console import MakeTerminal
-from boxship.runtime.devices import BindDevice, LinkDevices, MakeDevice, container_devices
-from boxship.runtime.mounting import (
+from boxship.runtime.filesystem import rootfs
+from boxship.runtime.filesystem.cgroupfs import MakeCgroupNamespace
+from boxship.runtime.filesystem.devices import (
+    BindDevice,
+    LinkDevices,
+    MakeDevice,
+    container_devices,
+)
+from boxship.runtime.filesystem.mounting import (
     EnterRoot,
     IsolateMounts,
     MakeReadOnly,
@@ -22,9 +28,8 @@ from boxship.runtime.mounting import (
     Mask,
     MoveRoot,
 )
-from boxship.runtime.options import root_propagation
+from boxship.runtime.filesystem.options import root_propagation
 from boxship.runtime.process import ProcessPlan, plan_process
-from boxship.runtime.refusals import check_ids, check_linux
 from boxship.runtime.settings import (
     LoopbackUp,
     MakeDirectory,
@@ -32,6 +37,7 @@ from boxship.runtime.settings import (
     SetHostname,
     plan_sysctls,
 )
+from boxship.runtime.spec.refusals import check_ids, check_linux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +45,10 @@ if TYPE_CHECKING:
 
     from boxship.kernel.probe import Features
     from boxship.runtime.cgroups import CgroupMount
-    from boxship.runtime.devices import Device
+    from boxship.runtime.filesystem.devices import Device
+    from boxship.runtime.filesystem.trees import Tree
     from boxship.runtime.spawn import SpawnRequest
     from boxship.runtime.steps import Step
-    from boxship.runtime.trees import Tree
 
 _JOINED_BY_PARENT = ("network", "ipc", "uts", "cgroup", "time", "pid")
 
@@ -329,7 +335,7 @@ def _plan_devices(plan: Plan, listed: "list[dict[str, Any]]", *, binds_dev: bool
     elif plan.unprivileged or not listed or not (plan.uid_map and plan.gid_map):
         plan.build += [_bound(device) for device in devices]
     else:
-        from boxship.runtime.nodes import BindNodes, NodeTree  # noqa: PLC0415 - rare
+        from boxship.runtime.filesystem.nodes import BindNodes, NodeTree  # noqa: PLC0415 - rare
 
         own = {device.path for device in container_devices([])}
         own -= {device.path for device in container_devices(listed, defaults=False)}

@@ -13,7 +13,7 @@ from boxship.runtime.credentials import (
     User,
 )
 from boxship.runtime.program import ChangeDirectory, FindProgram
-from boxship.runtime.refusals import check_process
+from boxship.runtime.spec.refusals import check_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

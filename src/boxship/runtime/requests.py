@@ -50,7 +50,7 @@ class SpawnRequest:
         rootfs: how to mount the root; empty to take the bundle's root directory as it is.
         stdio: descriptors of the process.
         sibling: make it a child of this process's parent (the launcher's way), not of this one.
-        debug: tell the plan (boxship.runtime.report).
+        debug: tell the plan (boxship.runtime.oci.report).
         preserve_fds: how many descriptors from 3 on the program keeps.
         gate: listening SEQPACKET socket on which the process waits for GO instead of the sync
             socket, so that its maker may end; -1 for none.

@@ -17,8 +17,9 @@ from boxship.errors import (
 )
 from boxship.kernel import KernelError, abi, process, seccomp, shield
 from boxship.runtime import init, rootless, sync
-from boxship.runtime.cgroupfs import cgroup_owner
 from boxship.runtime.cgroups import detect, open_cgroup
+from boxship.runtime.filesystem.cgroupfs import cgroup_owner
+from boxship.runtime.filesystem.rootfs import id_ranges
 from boxship.runtime.handover import host_root, own_pipes, set_up
 from boxship.runtime.plan import make_plan
 from boxship.runtime.position import (
@@ -30,7 +31,6 @@ from boxship.runtime.position import (
 )
 from boxship.runtime.process import plan_process
 from boxship.runtime.requests import ExecRequest, RootMount, Spawned, SpawnRequest, Stdio
-from boxship.runtime.rootfs import id_ranges
 
 TYPE_CHECKING = False  # the typing module would be half of the launcher's start time
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
     cgroup = _group(machine, path) or _absent(machine)
     plan = make_plan(request, machine.features, cgroup.mounts(), unprivileged=machine.unprivileged)
     if request.debug:
-        from boxship.runtime.report import REPORT  # noqa: PLC0415 - the command line's
+        from boxship.runtime.oci.report import REPORT  # noqa: PLC0415 - the command line's
 
         REPORT.explain([f"plan: {line}" for line in plan.describe()])
     existed = cgroup.exists()

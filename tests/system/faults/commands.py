@@ -15,10 +15,10 @@ from typing import Any
 from boxship.errors import BoxshipError
 from boxship.kernel import KernelError
 from boxship.kernel.linux import LinuxKernel
-from boxship.runtime import commands, creation, lifecycle, updates
-from boxship.runtime.arguments import Arguments
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.state import Store
+from boxship.runtime.oci import commands, creation, lifecycle, updates
+from boxship.runtime.oci.arguments import Arguments
+from boxship.runtime.oci.state import Store
 
 ERRNOS = (errno.EPERM, errno.ENOSPC, errno.ENOMEM, errno.EIO, errno.EMFILE)
 # Calls that Python announces before it makes them (sys.audit): those on files and groups.

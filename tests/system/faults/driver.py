@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from boxship.errors import BoxshipError
 from boxship.kernel import KernelError
 from boxship.kernel.linux import LinuxKernel
-from boxship.runtime import creation, foreground, lifecycle
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.state import Store
+from boxship.runtime.oci import creation, foreground, lifecycle
+from boxship.runtime.oci.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

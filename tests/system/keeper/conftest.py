@@ -14,7 +14,7 @@ import pytest
 
 from boxship.model.mount import Mount
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.generate import SpecOptions, generate_spec
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 from boxship.runtime.supervisor import (
     AttachStreams,
     CreateRequest,

@@ -12,7 +12,7 @@ import pytest
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import seccomp
-from boxship.runtime.seccomp_profile import default_profile
+from boxship.runtime.spec.seccomp_profile import default_profile
 
 pytestmark = pytest.mark.root
 

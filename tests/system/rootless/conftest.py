@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from boxship.runtime.generate import SpecOptions, generate_spec
-from boxship.runtime.rootless_spec import make_rootless
+from boxship.runtime.oci.rootless_spec import make_rootless
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 
 BUSYBOX = "/bin/busybox"
 PYTHON = "/usr/bin/python3"
@@ -29,7 +29,7 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {source!r})
 from boxship.coldstart import run
-run("boxship-runtime", "boxship.runtime.cli")
+run("boxship-runtime", "boxship.runtime.oci.cli")
 """
 _ids = itertools.count(1)
 

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import pytest
 
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.generate import SpecOptions, generate_spec
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 
 pytestmark = pytest.mark.root
 BUSYBOX = "/bin/busybox"

@@ -387,7 +387,7 @@ def test_the_interpreter_is_not_what_a_container_starts_from(box, root, way):
 def test_a_machine_without_a_shield_runs_from_a_read_only_mount():
     code = (
         "import os; from boxship.kernel.linux import LinuxKernel;"
-        "from boxship.runtime.commands import run_read_only; run_read_only(LinuxKernel());"
+        "from boxship.runtime.oci.commands import run_read_only; run_read_only(LinuxKernel());"
         "print(bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))"
     )
     assert run(sys.executable, "-c", code).out == "True\n"

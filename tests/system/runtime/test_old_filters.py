@@ -2,7 +2,7 @@
 
 import pytest
 
-from boxship.runtime.seccomp_profile import default_profile
+from boxship.runtime.spec.seccomp_profile import default_profile
 
 pytestmark = pytest.mark.root
 # Linux 4.4 had none of these, and profiles of its time forbid them.

@@ -1,7 +1,7 @@
 import pytest
 
 from boxship.errors import InvalidArgumentError
-from boxship.runtime.arguments import Option, parse
+from boxship.runtime.oci.arguments import Option, parse
 
 OPTIONS = (
     Option("bundle", "", short="b"),

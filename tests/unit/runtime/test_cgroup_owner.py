@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from boxship.runtime.cgroupfs import cgroup_owner
+from boxship.runtime.filesystem.cgroupfs import cgroup_owner
 
 
 def _spec(uid: int = 0, base: int = 300_000) -> dict[str, Any]:

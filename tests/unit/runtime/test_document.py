@@ -3,7 +3,7 @@ import json
 import pytest
 
 from boxship.errors import InvalidArgumentError, NotFoundError
-from boxship.runtime import document
+from boxship.runtime.spec import document
 
 VALUES = [
     {"a": [1, 2.5, -3, True, False, None], "b": {"c": 'ü\n"\\ \ud83d\ude00'}},

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from boxship.runtime.encode import dumps
+from boxship.runtime.spec.encode import dumps
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from boxship.errors import InvalidArgumentError, NotFoundError
 from boxship.model.container import DeviceRequest, Ulimit
 from boxship.model.mount import Mount
-from boxship.runtime.generate import (
+from boxship.runtime.spec.generate import (
     DEFAULT_CAPABILITIES,
     SpecOptions,
     generate_spec,

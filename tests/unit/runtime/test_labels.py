@@ -6,9 +6,9 @@ import pytest
 
 from boxship.errors import UnsupportedError
 from boxship.kernel.probe import Features
+from boxship.runtime.filesystem.mounting import MakeStage, MountFilesystem
+from boxship.runtime.filesystem.options import parse
 from boxship.runtime.labels import label_mounts, plan_labels
-from boxship.runtime.mounting import MakeStage, MountFilesystem
-from boxship.runtime.options import parse
 from boxship.runtime.plan import make_plan
 from boxship.runtime.spawn import SpawnRequest, Stdio
 from boxship.runtime.steps import Context

@@ -2,7 +2,7 @@ import pytest
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import abi
-from boxship.runtime.options import parse, root_propagation
+from boxship.runtime.filesystem.options import parse, root_propagation
 
 
 def test_words_are_sorted_by_the_call_that_carries_them_out():

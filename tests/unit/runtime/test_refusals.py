@@ -4,8 +4,8 @@ import pytest
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.runtime.plan import make_plan
-from boxship.runtime.refusals import check_linux, check_process
 from boxship.runtime.spawn import SpawnRequest, Stdio
+from boxship.runtime.spec.refusals import check_linux, check_process
 from tests.fakes.kernel import FEATURES
 
 

@@ -17,8 +17,8 @@ from boxship.runtime import rootless
 from boxship.runtime.cgroups.absent import AbsentCgroup
 from boxship.runtime.cgroups.own import can_make, common_group, own_paths
 from boxship.runtime.cgroups.values import Hierarchies
+from boxship.runtime.oci.rootless_spec import make_rootless
 from boxship.runtime.plan import Namespaces
-from boxship.runtime.rootless_spec import make_rootless
 
 USER = {"type": "user"}
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from boxship.runtime.seccomp_profile import default_profile, resolve_profile
+from boxship.runtime.spec.seccomp_profile import default_profile, resolve_profile
 
 
 def _allowed(profile: dict[str, Any], name: str) -> bool:

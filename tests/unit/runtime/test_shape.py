@@ -3,8 +3,8 @@
 import pytest
 
 from boxship.errors import InvalidArgumentError
-from boxship.runtime import shape
-from boxship.runtime.generate import SpecOptions, generate_spec
+from boxship.runtime.spec import shape
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 
 WHOLE = {"ociVersion": "1.2.0", "process": {"cwd": "/"}, "root": {"path": "rootfs"}}
 

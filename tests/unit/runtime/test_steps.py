@@ -7,14 +7,20 @@ import pytest
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
-from boxship.runtime.cgroupfs import MountCgroups
 from boxship.runtime.cgroups import CgroupMount
 from boxship.runtime.credentials import BecomeUser, Identity, LimitResources
-from boxship.runtime.devices import LinkDevices
-from boxship.runtime.mounting import AttachTree, EnterRoot, MakeReadOnly, Mask, MountFilesystem
-from boxship.runtime.options import MountOptions, parse
+from boxship.runtime.filesystem.cgroupfs import MountCgroups
+from boxship.runtime.filesystem.devices import LinkDevices
+from boxship.runtime.filesystem.mounting import (
+    AttachTree,
+    EnterRoot,
+    MakeReadOnly,
+    Mask,
+    MountFilesystem,
+)
+from boxship.runtime.filesystem.options import MountOptions, parse
+from boxship.runtime.filesystem.trees import Tree, clone_tree
 from boxship.runtime.steps import Context
-from boxship.runtime.trees import Tree, clone_tree
 from tests.fakes.kernel import RecordingKernel
 
 
@@ -203,9 +209,9 @@ def test_a_copy_is_private_unless_asked_otherwise():
 )
 def test_nothing_is_left_to_import_after_the_clone(words, module):
     code = (
-        "import sys; from boxship.runtime.mounting import MountFilesystem;"
-        "from boxship.runtime.options import parse;"
+        "import sys; from boxship.runtime.filesystem.mounting import MountFilesystem;"
+        "from boxship.runtime.filesystem.options import parse;"
         "MountFilesystem('tmpfs', '', '/x', parse(sys.argv[1:]));"
-        f"sys.exit('boxship.runtime.{module}' not in sys.modules)"
+        f"sys.exit('boxship.runtime.filesystem.{module}' not in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, words], check=False).returncode == 0

@@ -25,9 +25,9 @@ from boxship.network.sandbox import Sandbox
 from boxship.network.service import NetworkService
 from boxship.paths import Paths
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.generate import USER_NAMESPACE_SIZE, SpecOptions, generate_spec
 from boxship.runtime.host_ids import BLOCKS
 from boxship.runtime.keeper.messages import Exit
+from boxship.runtime.spec.generate import USER_NAMESPACE_SIZE, SpecOptions, generate_spec
 from boxship.runtime.supervisor import CreateRequest, Supervisor
 from boxship.storage.trees import delete_tree
 

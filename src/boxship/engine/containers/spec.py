@@ -11,7 +11,7 @@ from boxship.engine.sandboxes.files import files_of
 from boxship.engine.sandboxes.sandbox import Sandbox
 from boxship.model.container import Container, MountPoint
 from boxship.model.mount import Mount
-from boxship.runtime.generate import SpecOptions, generate_spec
+from boxship.runtime.spec.generate import SpecOptions, generate_spec
 
 
 def container_spec(

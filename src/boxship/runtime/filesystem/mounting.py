@@ -15,7 +15,7 @@ from boxship.runtime.steps import Context, Step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from boxship.kernel.api import Kernel
-    from boxship.runtime.options import MountOptions
+    from boxship.runtime.filesystem.options import MountOptions
 
 Parameters = list[tuple[str, str | None]]
 
@@ -174,9 +174,9 @@ class MountFilesystem(Step):
         # Both are rare, but nothing can be imported any more when they are needed: the child may
         # not be allowed to read this package.
         if options.copy_up:
-            import boxship.runtime.copyup  # noqa: PLC0415 - as above
+            import boxship.runtime.filesystem.copyup  # noqa: PLC0415 - as above
         if self._is_wordless(options.data):
-            import boxship.runtime.classic  # noqa: F401, PLC0415 - as above
+            import boxship.runtime.filesystem.classic  # noqa: F401, PLC0415 - as above
 
     def describe(self) -> str:
         words = [word for flag, word in _FLAG_WORDS if self.options.flags & flag]
@@ -211,7 +211,7 @@ class MountFilesystem(Step):
     def _attach(self, context: Context, tree: int, target: int) -> None:
         kernel, options = context.kernel, self.options
         if options.copy_up:
-            from boxship.runtime.copyup import copy_up  # noqa: PLC0415 - rare
+            from boxship.runtime.filesystem.copyup import copy_up  # noqa: PLC0415 - rare
 
             copy_up(target, tree, dict(options.data))
             if self._attributes & abi.MOUNT_ATTR_RDONLY:
@@ -261,7 +261,7 @@ class MountFilesystem(Step):
         if options.copy_up:
             attributes &= ~abi.MOUNT_ATTR_RDONLY
         if self._is_wordless(data):
-            from boxship.runtime.classic import mount_aside  # noqa: PLC0415 - rare
+            from boxship.runtime.filesystem.classic import mount_aside  # noqa: PLC0415 - rare
 
             return mount_aside(context, self.kind, self.source, data, attributes, options.flags)
         words = [word for flag, word in _FLAG_WORDS if options.flags & flag]

@@ -6,17 +6,18 @@ import sys
 from boxship.errors import ConflictError, InvalidArgumentError
 from boxship.kernel import abi, shield
 from boxship.kernel.linux import LinuxKernel
-from boxship.runtime import document, lifecycle
 from boxship.runtime.cgroups import detect, open_cgroup
-from boxship.runtime.state import Store, group
+from boxship.runtime.oci import lifecycle
+from boxship.runtime.oci.state import Store, group
+from boxship.runtime.spec import document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from boxship.kernel.api import Kernel
-    from boxship.runtime import creation
-    from boxship.runtime.arguments import Arguments
+    from boxship.runtime.oci import creation
+    from boxship.runtime.oci.arguments import Arguments
 
 _SIGTERM = 15
 _LAST_SIGNAL = 64
@@ -47,7 +48,7 @@ def _kernel() -> LinuxKernel:
 
 def create(store: Store, arguments: "Arguments", options: "Arguments") -> int:
     """Create a container and leave it waiting."""
-    from boxship.runtime import creation  # noqa: PLC0415 - half of the start time of the others
+    from boxship.runtime.oci import creation  # noqa: PLC0415 - half of the start time of the others
 
     wanted = _create_options(arguments, options)
     creation.create(_kernel(), store, arguments.rest[0], wanted, detached=True)
@@ -64,12 +65,12 @@ def run(store: Store, arguments: "Arguments", options: "Arguments") -> int:
     """Create and start a container; wait for its end unless detached."""
     wanted = _create_options(arguments, options)
     if arguments.has("detach"):
-        from boxship.runtime import creation  # noqa: PLC0415 - as in create
+        from boxship.runtime.oci import creation  # noqa: PLC0415 - as in create
 
         creation.create(_kernel(), store, arguments.rest[0], wanted, detached=True)
         lifecycle.start(LinuxKernel(), store, arguments.rest[0])
         return 0
-    from boxship.runtime import foreground  # noqa: PLC0415 - as in create
+    from boxship.runtime.oci import foreground  # noqa: PLC0415 - as in create
 
     return foreground.run(_kernel(), store, arguments.rest[0], wanted)
 
@@ -132,7 +133,7 @@ def resume(store: Store, arguments: "Arguments", _: "Arguments") -> int:
 
 def execute(store: Store, arguments: "Arguments", _: "Arguments") -> int:
     """Run a process in a container."""
-    from boxship.runtime import foreground  # noqa: PLC0415 - as in create
+    from boxship.runtime.oci import foreground  # noqa: PLC0415 - as in create
 
     container_id, *words = arguments.rest
     record = store.load(container_id)
@@ -185,7 +186,7 @@ def _process(
 ) -> "dict[str, Any]":
     path = arguments.text("process")
     if path:
-        from boxship.runtime import shape  # noqa: PLC0415 - only here
+        from boxship.runtime.spec import shape  # noqa: PLC0415 - only here
 
         process: dict[str, Any] = document.read(path)
         shape.check(process, shape.PROCESS, "process")
@@ -272,7 +273,7 @@ def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
 
 
 def _create_options(arguments: "Arguments", options: "Arguments") -> "creation.CreateOptions":
-    from boxship.runtime.creation import CreateOptions  # noqa: PLC0415 - as in create
+    from boxship.runtime.oci.creation import CreateOptions  # noqa: PLC0415 - as in create
 
     wanted = CreateOptions(arguments.text("bundle") or os.getcwd())  # noqa: PTH109 - slow import
     wanted.console_socket = arguments.text("console-socket")

@@ -9,7 +9,7 @@ from boxship.kernel import KernelError, abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from boxship.runtime.mounting import Parameters
+    from boxship.runtime.filesystem.mounting import Parameters
     from boxship.runtime.steps import Context
 
 _NAME = "aside"

@@ -5,15 +5,15 @@ import sys
 import time
 
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
-from boxship.runtime import document
-from boxship.runtime.encode import dumps
-from boxship.runtime.state import DamagedError, Record, Store, group, oci_state
+from boxship.runtime.oci.state import DamagedError, Record, Store, group, oci_state
+from boxship.runtime.spec import document
+from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from boxship.runtime.arguments import Arguments
+    from boxship.runtime.oci.arguments import Arguments
 
 
 def state(store: Store, arguments: "Arguments", _: "Arguments") -> int:
@@ -58,7 +58,7 @@ def ps(store: Store, arguments: "Arguments", _: "Arguments") -> int:
 
 def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
     """Write config.json for a shell in ./rootfs."""
-    from boxship.runtime.generate import SpecOptions, generate_spec  # noqa: PLC0415 - only here
+    from boxship.runtime.spec.generate import SpecOptions, generate_spec  # noqa: PLC0415 - only here
 
     path = os.path.join(arguments.text("bundle") or ".", "config.json")  # noqa: PTH118 - slow
     if os.access(path, os.F_OK):
@@ -72,7 +72,7 @@ def spec(_: Store, arguments: "Arguments", __: "Arguments") -> int:
     )
     made = generate_spec(options)
     if arguments.has("rootless"):
-        from boxship.runtime.rootless_spec import make_rootless  # noqa: PLC0415 - only here
+        from boxship.runtime.oci.rootless_spec import make_rootless  # noqa: PLC0415 - only here
 
         made = make_rootless(made, os.geteuid(), os.getegid())
     document.write(path, made)

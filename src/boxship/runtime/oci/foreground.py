@@ -5,10 +5,11 @@ import os
 
 from boxship.errors import InternalError, InvalidArgumentError
 from boxship.kernel import process
-from boxship.runtime import creation, lifecycle, sync
+from boxship.runtime import sync
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.rendezvous import send_console
-from boxship.runtime.report import REPORT
+from boxship.runtime.oci import creation, lifecycle
+from boxship.runtime.oci.rendezvous import send_console
+from boxship.runtime.oci.report import REPORT
 from boxship.runtime.spawn import ExecRequest, Spawned, Stdio, spawn_exec
 
 TYPE_CHECKING = False
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from boxship.kernel.api import Kernel
-    from boxship.runtime.creation import CreateOptions
-    from boxship.runtime.state import Record, Store
+    from boxship.runtime.oci.creation import CreateOptions
+    from boxship.runtime.oci.state import Record, Store
 
 # Not catchable, about this process itself, or how the kernel tells of the child and the terminal.
 _KEPT = frozenset(
@@ -208,7 +209,7 @@ def attend(spawned: Spawned, master: int) -> int:
         Its exit code, 128 + n after signal n.
     """
     if master >= 0:
-        from boxship.runtime.terminal import carry  # noqa: PLC0415 - only with a terminal
+        from boxship.runtime.oci.terminal import carry  # noqa: PLC0415 - only with a terminal
 
         carry(master, spawned.pidfd)
     _, status = os.waitpid(spawned.pid, 0)

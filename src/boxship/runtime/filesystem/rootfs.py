@@ -4,10 +4,15 @@ import os
 import posixpath
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
-from boxship.runtime.cgroupfs import MountCgroups
-from boxship.runtime.mounting import AttachRoot, AttachTree, MountFilesystem, MountOverlay
-from boxship.runtime.options import MountOptions, parse
-from boxship.runtime.trees import Tree
+from boxship.runtime.filesystem.cgroupfs import MountCgroups
+from boxship.runtime.filesystem.mounting import (
+    AttachRoot,
+    AttachTree,
+    MountFilesystem,
+    MountOverlay,
+)
+from boxship.runtime.filesystem.options import MountOptions, parse
+from boxship.runtime.filesystem.trees import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,7 +196,7 @@ def plan_mounts(
         target = posixpath.join("/", target)
         kind, options = entry.get("type") or "", parse(entry.get("options") or ())
         if options.remount:
-            from boxship.runtime.remount import Remount  # noqa: PLC0415 - rare
+            from boxship.runtime.filesystem.remount import Remount  # noqa: PLC0415 - rare
 
             plan.steps.append(Remount(target, options))
         elif options.bind or kind == "bind":
@@ -216,7 +221,7 @@ def _plan_bind(
     source = posixpath.join(bundle, entry["source"])
     attach = AttachTree
     if options.source_link or options.target_link or options.copy_link:
-        from boxship.runtime import links  # noqa: PLC0415 - rare
+        from boxship.runtime.filesystem import links  # noqa: PLC0415 - rare
 
         text = links.link_text(source) if options.copy_link else ""
         if text:

@@ -6,7 +6,7 @@ What they are not there for (another interpreter, errors) the json package does.
 import os
 
 from boxship.errors import InvalidArgumentError, NotFoundError
-from boxship.runtime.encode import dumps
+from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

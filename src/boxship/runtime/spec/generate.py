@@ -15,8 +15,8 @@ from boxship.errors import InvalidArgumentError, NotFoundError
 from boxship.kernel import capabilities
 from boxship.model.container import DeviceRequest, Ulimit
 from boxship.model.mount import Mount
-from boxship.runtime.host_devices import DeviceEntry, every_device, find_devices
-from boxship.runtime.seccomp_profile import default_profile, resolve_profile
+from boxship.runtime.filesystem.host_devices import DeviceEntry, every_device, find_devices
+from boxship.runtime.spec.seccomp_profile import default_profile, resolve_profile
 
 # The oldest that has all we write: external runtimes refuse what is newer than they are.
 _OCI_VERSION = "1.0.2"

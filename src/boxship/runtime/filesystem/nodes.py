@@ -2,18 +2,18 @@
 
 It puts them into a tmpfs of their own, with the owners and modes that the document asks for. The
 child, which may not make them, only binds them. Where the parent has no right to either, the host's
-nodes are bound, as the host has them (`boxship.runtime.devices`).
+nodes are bound, as the host has them (`boxship.runtime.filesystem.devices`).
 """
 
 import os
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import abi
-from boxship.runtime.devices import Device, bind_node, place
-from boxship.runtime.mounting import make_filesystem
-from boxship.runtime.options import MountOptions
+from boxship.runtime.filesystem.devices import Device, bind_node, place
+from boxship.runtime.filesystem.mounting import make_filesystem
+from boxship.runtime.filesystem.options import MountOptions
+from boxship.runtime.filesystem.trees import Tree
 from boxship.runtime.steps import Context, Step
-from boxship.runtime.trees import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

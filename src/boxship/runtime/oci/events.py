@@ -6,15 +6,15 @@ from select import POLLIN, poll
 from boxship.errors import ConflictError, InvalidArgumentError
 from boxship.kernel import KernelError
 from boxship.kernel.linux import LinuxKernel
-from boxship.runtime.encode import dumps
-from boxship.runtime.state import Store, group
+from boxship.runtime.oci.state import Store, group
+from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from boxship.runtime.arguments import Arguments
     from boxship.runtime.cgroups.stats import CgroupStats, Use
+    from boxship.runtime.oci.arguments import Arguments
 
 # Milliseconds that poll(2) takes: 24 days.
 _LONGEST_POLL = (1 << 31) - 1

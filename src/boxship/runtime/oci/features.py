@@ -8,19 +8,19 @@ import sys
 
 from boxship.kernel import capabilities, namespaces, seccomp
 from boxship.kernel.libseccomp import ACTIONS, OPERATORS, architectures, version
-from boxship.runtime.encode import dumps
+from boxship.runtime.filesystem.options import known_words
 from boxship.runtime.hooks import STDERR, STDOUT
-from boxship.runtime.options import known_words
+from boxship.runtime.oci.state import OCI_NEWEST
 from boxship.runtime.process import KEEP_GROUPS
-from boxship.runtime.state import OCI_NEWEST
+from boxship.runtime.spec.encode import dumps
 from boxship.runtime.tuning import MEMORY_FLAGS, MEMORY_MODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from boxship.runtime.arguments import Arguments
-    from boxship.runtime.state import Store
+    from boxship.runtime.oci.arguments import Arguments
+    from boxship.runtime.oci.state import Store
 
 HOOKS = (
     "prestart",

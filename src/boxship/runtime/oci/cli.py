@@ -7,14 +7,14 @@ import os
 import sys
 
 from boxship.errors import BoxshipError, InvalidArgumentError, UnsupportedError
-from boxship.runtime.arguments import Arguments, Option, parse
-from boxship.runtime.report import REPORT
+from boxship.runtime.oci.arguments import Arguments, Option, parse
+from boxship.runtime.oci.report import REPORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boxship.runtime.state import Store
+    from boxship.runtime.oci.state import Store
 
 _GLOBAL = (
     Option("root", "directory for the state of containers"),
@@ -248,14 +248,14 @@ def _dispatch(options: Arguments) -> int:
 
 def _handler(command: Command) -> "Callable[[Store, Arguments, Arguments], int]":
     module, _, function = command.handler.partition(":")
-    found = __import__(f"boxship.runtime.{module}", fromlist=(function,))
+    found = __import__(f"boxship.runtime.oci.{module}", fromlist=(function,))
     handler: Callable[[Store, Arguments, Arguments], int] = getattr(found, function)
     return handler
 
 
 def _store(options: Arguments) -> "Store":
     from boxship.kernel.linux import LinuxKernel  # noqa: PLC0415 - --help needs none
-    from boxship.runtime.state import Store  # noqa: PLC0415 - as above
+    from boxship.runtime.oci.state import Store  # noqa: PLC0415 - as above
 
     return Store(options.text("root") or _default_root(), LinuxKernel())
 
@@ -289,7 +289,7 @@ def _fail(message: str) -> int:
 
 def _version() -> int:
     from boxship.__version__ import __version__  # noqa: PLC0415 - only here
-    from boxship.runtime.state import OCI_VERSION  # noqa: PLC0415 - only here
+    from boxship.runtime.oci.state import OCI_VERSION  # noqa: PLC0415 - only here
 
     sys.stdout.write(f"boxship-runtime version {__version__}\nspec: {OCI_VERSION}\n")
     return 0

@@ -65,7 +65,7 @@ class Report:
     def _log(self, level: str, message: str) -> None:
         import time  # noqa: PLC0415 - only when there is something to tell
 
-        from boxship.runtime.encode import dumps  # noqa: PLC0415 - as above
+        from boxship.runtime.spec.encode import dumps  # noqa: PLC0415 - as above
 
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = f'time="{stamp}" level={level} msg={dumps(message)}\n'

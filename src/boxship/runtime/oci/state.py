@@ -9,8 +9,8 @@ import os
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError, NotFoundError
 from boxship.kernel import KernelError
-from boxship.runtime import document
 from boxship.runtime.cgroups import detect, open_cgroup
+from boxship.runtime.spec import document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

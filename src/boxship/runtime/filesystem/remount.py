@@ -8,7 +8,7 @@ from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from boxship.runtime.options import MountOptions
+    from boxship.runtime.filesystem.options import MountOptions
 
 # MS_* flag: words to set and to clear it by in fsconfig(2); dirsync cannot be cleared.
 _WORDS = (

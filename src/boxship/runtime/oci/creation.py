@@ -4,13 +4,14 @@ import os
 import time
 
 from boxship.errors import ConflictError, InternalError, InvalidArgumentError
-from boxship.runtime import document, shape, sync
+from boxship.runtime import sync
 from boxship.runtime.errors import StartFailedError
-from boxship.runtime.lifecycle import release, runner_of
-from boxship.runtime.rendezvous import listen, send_console
-from boxship.runtime.report import REPORT
+from boxship.runtime.oci.lifecycle import release, runner_of
+from boxship.runtime.oci.rendezvous import listen, send_console
+from boxship.runtime.oci.report import REPORT
+from boxship.runtime.oci.state import OCI_NEWEST, Record, Store, group
 from boxship.runtime.spawn import SpawnRequest, Stdio, spawn, usable_path
-from boxship.runtime.state import OCI_NEWEST, Record, Store, group
+from boxship.runtime.spec import document, shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,15 +3,15 @@
 import sys
 
 from boxship.errors import BoxshipError, ConflictError, InvalidArgumentError, UnsupportedError
-from boxship.runtime import document
-from boxship.runtime.state import Store, group
+from boxship.runtime.oci.state import Store, group
+from boxship.runtime.spec import document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from boxship.runtime.arguments import Arguments
     from boxship.runtime.cgroups.api import Cgroup
+    from boxship.runtime.oci.arguments import Arguments
 
 # option: section and key of the OCI resources object
 _NUMBERS = {
@@ -119,7 +119,7 @@ def _resources(arguments: "Arguments") -> "dict[str, Any]":
 
 def _from_file(path: str) -> "dict[str, Any]":
     """An OCI resources object; a limit of 0 or empty, as in runc's template, is left as it is."""
-    from boxship.runtime import shape  # noqa: PLC0415 - only for a file
+    from boxship.runtime.spec import shape  # noqa: PLC0415 - only for a file
 
     found: dict[str, Any] = document.read_open(0, "stdin") if path == "-" else document.read(path)
     shape.check(found, shape.RESOURCES, "resources")

@@ -1,7 +1,7 @@
 """The commands of the OCI runtime on a container that was created: start, kill, delete.
 
-`create` is in boxship.runtime.creation, which these need not import; `run` and `exec` are in
-boxship.runtime.foreground.
+`create` is in boxship.runtime.oci.creation, which these need not import; `run` and `exec` are in
+boxship.runtime.oci.foreground.
 """
 
 import _socket
@@ -12,9 +12,9 @@ from boxship.errors import ConflictError, NotFoundError
 from boxship.kernel import KernelError
 from boxship.runtime import sync
 from boxship.runtime.errors import HookFailedError, StartFailedError
-from boxship.runtime.rendezvous import connect
-from boxship.runtime.report import REPORT
-from boxship.runtime.state import DamagedError, Record, Store, group, oci_state
+from boxship.runtime.oci.rendezvous import connect
+from boxship.runtime.oci.report import REPORT
+from boxship.runtime.oci.state import DamagedError, Record, Store, group, oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import errno
 
 from boxship.kernel import KernelError, abi
-from boxship.runtime.mounting import Parameters, check_place, make_filesystem
+from boxship.runtime.filesystem.mounting import Parameters, check_place, make_filesystem
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False

@@ -1,7 +1,7 @@
 """The device nodes of a container: made where that is allowed, bound otherwise.
 
 In a user namespace no node can be made. The default ones are the host's then; others are made by
-the parent (`boxship.runtime.nodes`) or, where it has no right to either, the host's too.
+the parent (`boxship.runtime.filesystem.nodes`) or, where it has no right to either, the host's too.
 """
 
 import errno

@@ -9,7 +9,7 @@ import stat
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import KernelError
-from boxship.runtime.mounting import AttachTree
+from boxship.runtime.filesystem.mounting import AttachTree
 from boxship.runtime.steps import Context, Step
 
 

@@ -12,7 +12,7 @@ import stat
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError, abi
-from boxship.runtime.options import MountOptions
+from boxship.runtime.filesystem.options import MountOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

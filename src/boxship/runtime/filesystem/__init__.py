@@ -1,0 +1,1 @@
+"""What a container sees of files: its root, mounts and devices."""

@@ -1,0 +1,1 @@
+"""The runtime document: read, checked, written, made for a container."""
