@@ -265,7 +265,7 @@ def _set_user(process: "dict[str, Any]", arguments: "Arguments") -> None:
                 raise InvalidArgumentError(f"--additional-gids needs numbers, not {group_id!r}")
         user["additionalGids"] = [*(user.get("additionalGids") or ()), *map(int, groups)]
     if word or groups:
-        from boxship.runtime import shape  # noqa: PLC0415 - only here
+        from boxship.runtime.spec import shape  # noqa: PLC0415 - only here
 
         # The highest would be taken for "leave it": the process would stay root.
         shape.check(user, shape.PROCESS["user"], "process.user")
