@@ -1,6 +1,7 @@
 """Both versions on the real kernel: whatever hierarchies this host mounts."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -164,6 +165,26 @@ def test_kill(group: Cgroup, child: Callable[[Cgroup], int], frozen: bool) -> No
         group.freeze()
     group.kill()
     assert [_ended_by(pid) for pid in pids] == [signal.SIGKILL, signal.SIGKILL]
+    group.remove()
+    assert not group.exists()
+
+
+def test_what_is_frozen_in_a_group_below_ends_too(
+    group: Cgroup, child: Callable[[Cgroup], int]
+) -> None:
+    hierarchies = _v1() if group.version == 1 else _v2()
+    below = open_cgroup(hierarchies, f"{group.path}/below/this")
+    below.create()
+    pid = child(below)
+    pidfd = os.pidfd_open(pid)
+    below.freeze()
+    try:
+        group.kill()
+        ended, _, _ = select.select([pidfd], [], [], 10)
+    finally:
+        below.thaw()
+        os.close(pidfd)
+    assert ended
     group.remove()
     assert not group.exists()
 

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 ANY = -1
+# Of minor numbers, linux/kdev_t.h; the filter of version 2 compares 32 bits.
+_HIGHEST = (1 << 20) - 1
 _ALL = frozenset("rwm")
 
 # (allow, type, major, minor, access): type `a`, `b` or `c`; -1 for any number; access any of `r`,
@@ -42,7 +44,7 @@ def device_rules(entries: "list[Mapping[str, Any]]") -> list[DeviceRule]:
     versions, whatever the group above allows.
 
     Raises:
-        InvalidArgumentError: an entry has an unknown type or access letter.
+        InvalidArgumentError: an entry has an unknown type or access letter, or no device's number.
     """
     rules = [_rule(entry) for entry in entries]
     for index in range(len(rules) - 1, -1, -1):
@@ -127,4 +129,6 @@ def _rule(entry: "Mapping[str, Any]") -> DeviceRule:
 
 
 def _number(value: int | None) -> int:
+    if value is not None and value > _HIGHEST:
+        raise InvalidArgumentError(f"invalid device rule: no device has the number {value}")
     return ANY if value is None or value < 0 else value

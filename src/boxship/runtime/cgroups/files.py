@@ -16,22 +16,25 @@ from boxship.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _CHUNK = 65536
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Gone, not for this user, or not for a threaded group (cgroup.procs, "Threads" of cgroup-v2.rst).
 _ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.EACCES, errno.EOPNOTSUPP)
+_IN_USE = (errno.EBUSY, errno.ENOTEMPTY)
 _REFUSED = (errno.EINVAL, errno.ERANGE, errno.ENODEV, errno.ENXIO)
 
 
-def read(directory: str, name: str) -> str:
-    """The whole content of a control file, stripped.
+def read(directory: str | int, name: str) -> str:
+    """The whole content of a control file, stripped; the directory by path or descriptor.
 
     Raises:
         OSError: it cannot be read.
     """
-    path = f"{directory}/{name}"
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    around = directory if isinstance(directory, int) else None
+    path = name if around is not None else f"{directory}/{name}"
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=around)
     try:
         content = chunk = os.read(descriptor, _CHUNK)
         while len(chunk) == _CHUNK:
@@ -52,7 +55,7 @@ def read_or(directory: str, name: str, default: str) -> str:
         return default
 
 
-def read_present(directory: str, name: str) -> str:
+def read_present(directory: str | int, name: str) -> str:
     """The content of a control file, empty where it is not there.
 
     Raises:
@@ -166,10 +169,55 @@ def processes(directory: str) -> list[int]:
     Raises:
         OSError: as read_present: without any told of, all would be taken for ended.
     """
-    found = [int(pid) for pid in read_present(directory, "cgroup.procs").split() if pid.isdigit()]
-    for child in children(directory):
-        found.extend(processes(child))
+    found: list[int] = []
+    for group, _, _ in _below(directory):
+        found += [int(pid) for pid in read_present(group, "cgroup.procs").split() if pid.isdigit()]
     return found
+
+
+def _below(directory: str) -> "Iterator[tuple[int, int, str]]":
+    """A group and all below it, innermost first; none when it is gone.
+
+    By descriptors and without recursion: a container may nest its groups deeper than paths go.
+
+    Returns:
+        For each its descriptor, that of the group above it and its name there; -1 and empty for
+        the group itself.
+    """
+    here, above = _enter(directory), -1
+    names: list[str] = []
+    inside = [_names(here)] if here >= 0 else []
+    try:
+        while inside:
+            if inside[-1]:
+                names.append(inside[-1].pop())
+                inner = _enter(names[-1], here)
+                if inner < 0:
+                    names.pop()
+                    continue
+                os.close(here)
+                here = inner
+                inside.append(_names(here))
+                continue
+            inside.pop()
+            above = os.open("..", _DIRECTORY, dir_fd=here) if names else -1
+            yield here, above, names.pop() if names else ""
+            os.close(here)
+            here, above = above, -1
+    finally:
+        for descriptor in (here, above):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _enter(path: str, around: int | None = None) -> int:
+    """A descriptor of a group, -1 when it is gone."""
+    try:
+        return os.open(path, _DIRECTORY, dir_fd=around)
+    except OSError as failure:
+        if failure.errno not in _ABSENT:
+            raise
+        return -1
 
 
 def kill(pid: int) -> None:
@@ -195,9 +243,13 @@ def children(directory: str) -> list[str]:
     Raises:
         OSError: as read_present.
     """
+    return [f"{directory}/{name}" for name in _names(directory)]
+
+
+def _names(directory: str | int) -> list[str]:
     try:
         with os.scandir(directory) as entries:
-            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError as failure:
         if failure.errno not in _ABSENT:
             raise
@@ -226,9 +278,15 @@ def _try_remove(directory: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as failure:
-        if failure.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+        if failure.errno not in _IN_USE:
             raise
-        for child in children(directory):
-            _try_remove(child)
-        return False
-    return True
+    else:
+        return True
+    for _, above, name in _below(directory):
+        try:
+            if name:
+                os.rmdir(name, dir_fd=above)
+        except OSError as failure:
+            if failure.errno not in (*_IN_USE, errno.ENOENT):
+                raise
+    return False

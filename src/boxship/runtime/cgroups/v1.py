@@ -135,15 +135,15 @@ class LegacyCgroup:
         return sorted(found)
 
     def _release(self) -> None:
-        """Let killed processes end that somebody froze: in another group, or in one above this.
+        """Let killed processes end that somebody froze: in another group, above or below this.
 
         A process that changes groups takes on the state of the new one.
         """
         top = self._hierarchies.v1["freezer"]
         held = files.read_or(self._freezer, "freezer.parent_freezing", "") == "1"
-        within = set(files.processes(self._freezer))
+        within = files.read_present(self._freezer, "cgroup.procs").split()
         for pid in self._everywhere():
-            if held or pid not in within:
+            if held or str(pid) not in within:
                 try:
                     files.write(top if held else self._freezer, "cgroup.procs", str(pid))
                 except OSError as failure:

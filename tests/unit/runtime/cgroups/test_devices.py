@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
@@ -32,8 +34,10 @@ def test_what_a_later_rule_for_everything_overrides_is_dropped() -> None:
     assert not any(rule[2] == 8 for rule in rules)
 
 
-@pytest.mark.parametrize("entry", [{"type": "x"}, {"access": "rwx"}])
-def test_unknown_words(entry: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "entry", [{"type": "x"}, {"access": "rwx"}, {"major": 1 << 32}, {"minor": 1 << 31}]
+)
+def test_what_no_device_has(entry: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match="invalid device rule"):
         device_rules([entry])
 
