@@ -146,7 +146,8 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
     existed = cgroup.exists()
     try:
         cgroup.create()
-        _check_thawed(cgroup)
+        if not request.sibling:
+            _check_thawed(cgroup)
         resources = (request.spec.get("linux") or {}).get("resources") or {}
         warnings = cgroup.apply(resources)
         _delegate(machine, request, cgroup)
@@ -161,7 +162,8 @@ def spawn(kernel: "Kernel", request: SpawnRequest) -> Spawned:
 
 def _check_thawed(cgroup: "Cgroup") -> None:
     if cgroup.frozen():
-        # What enters it stands still, and so would its maker.
+        # What enters it stands still, and so would the command that waits for it; the engine waits
+        # beside other work.
         msg = f"cannot make a container in cgroup {cgroup.path}: it is frozen"
         raise ConflictError(msg, hint="thaw it, and the groups above it")
 
