@@ -26,7 +26,6 @@ from boxship.runtime.filesystem.mounting import (
     MakeRootReadOnly,
     MakeStage,
     Mask,
-    MoveRoot,
 )
 from boxship.runtime.filesystem.options import root_propagation
 from boxship.runtime.process import ProcessPlan, plan_process
@@ -218,7 +217,12 @@ def make_plan(
         label_mounts(label, plan.build, features)
     _plan_closing(plan, spec)
     plan.enter += process.labels
-    plan.enter.append(MoveRoot() if request.no_pivot else EnterRoot())
+    if request.no_pivot:
+        from boxship.runtime.filesystem.moving import MoveRoot  # noqa: PLC0415 - rare
+
+        plan.enter.append(MoveRoot())
+    else:
+        plan.enter.append(EnterRoot())
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     if propagation:
         # The root's only: other mounts have what their own entries ask for.

@@ -362,6 +362,19 @@ def test_without_pivot(box):
     assert "bin" in result.out.split()
 
 
+@pytest.mark.parametrize("separate", [False, True])
+def test_without_pivot_the_hosts_proc_is_gone(box, separate):
+    # A whole one in the mount namespace would let the kernel mount another, unmasked.
+    if separate:
+        box.user_namespace()
+    inner = "mount -t proc none /mnt && ls /mnt; mount -t sysfs none /mnt && ls /mnt; true"
+    script = f"mkdir -p /mnt; ls -d /proc/1 /proc/keys; unshare -Urmnpf sh -c '{inner}'"
+    box.spec["linux"].pop("seccomp", None)
+    result = box.shell(script).run("--no-pivot")
+    assert result.out.split() == ["/proc/1", "/proc/keys"]
+    assert result.err.count("permission denied") == 2, result.err
+
+
 def test_the_documents_own_state(box):
     box.spec["annotations"] = {"key": "value"}
     box.shell("exec sleep 100").start()

@@ -422,22 +422,6 @@ class EnterRoot(Step):
         kernel.change_directory("/")
 
 
-class MoveRoot(Step):
-    """As EnterRoot where pivot_root cannot work: the host runs from its initramfs."""
-
-    __slots__ = ()
-
-    def describe(self) -> str:
-        return "move the root over / and chroot"
-
-    def execute(self, context: Context) -> None:
-        kernel = context.kernel
-        kernel.enter_directory(context.root)
-        kernel.mount(".", "/", "", abi.MS_MOVE)
-        kernel.change_root(".")
-        kernel.change_directory("/")
-
-
 def attach(context: Context, tree: int, target: int, path: str) -> None:
     """Attach a detached mount; one at `/` becomes the container's root.
 
