@@ -183,6 +183,8 @@ class HookRunner:
         path = self._state.get("annotations", {}).get(annotation)
         if not path:
             return default
+        if "\0" in path:
+            raise HookFailedError(f"{name} hook: {annotation} {path!r} has a zero byte")
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
             opened.append(os.open(path, flags, 0o600))

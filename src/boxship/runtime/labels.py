@@ -86,4 +86,4 @@ def label_mounts(label: str, steps: "list[Step]", features: "Features") -> None:
         raise UnsupportedError(f"cannot honour linux.mountLabel: {_SELINUX}", hint=_HINT)
     for step in steps:
         if isinstance(step, MountFilesystem) and step.kind not in _LABELLED:
-            step.options.data.append(("context", label))
+            step.add_parameter("context", label)

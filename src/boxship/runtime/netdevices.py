@@ -84,7 +84,9 @@ def move_devices(pid: int, names: dict[str, str]) -> None:
     Raises:
         NotFoundError: the host has no such link.
         ConflictError: the container has one of that name.
-        UnsupportedError: the kernel does not move it. What was moved already is moved back.
+        UnsupportedError: the kernel does not move it.
+
+    What was moved already is moved back then.
     """
     netns, host = open_netns(pid), open_netns(os.getpid())
     try:
@@ -122,17 +124,41 @@ def _carry(
     try:
         for move in moves:
             name = move.link.name
-            before = {link.ifindex for link in links(there)}
-            here.transact([move_link(move.link.ifindex, netns, move.name)])
-            index = next(link.ifindex for link in links(there) if link.ifindex not in before)
+            index = _move(here, there, move, netns)
             moved.append((move, index))
             _equip(there, index, move, up=True)
     except KernelError as error:
-        for move, index in reversed(moved):
-            there.transact([move_link(index, host, move.link.name)])
-            back = next(link for link in links(here) if link.name == move.link.name)
-            _equip(here, back.ifindex, move, up=move.link.up)
-        raise UnsupportedError(f"cannot move network device {name}: {error}") from error
+        left = _move_back(here, there, moved, host)
+        raise UnsupportedError(f"cannot move network device {name}: {error}{left}") from error
+    except NotFoundError as error:
+        error.message += _move_back(here, there, moved, host)
+        raise
+
+
+def _move(here: RouteSocket, there: RouteSocket, move: _Move, netns: int) -> int:
+    before = {link.ifindex for link in links(there)}
+    here.transact([move_link(move.link.ifindex, netns, move.name)])
+    for link in links(there):
+        if link.ifindex not in before:
+            return link.ifindex
+    raise NotFoundError(f"linux.netDevices: {move.link.name} was removed while it was moved")
+
+
+def _move_back(
+    here: RouteSocket, there: RouteSocket, moved: list[tuple[_Move, int]], host: int
+) -> str:
+    """Bring links back; what to say of those that cannot be."""
+    left = ""
+    for move, index in reversed(moved):
+        name = move.link.name
+        try:
+            there.transact([move_link(index, host, name)])
+            for link in links(here):
+                if link.name == name:
+                    _equip(here, link.ifindex, move, up=move.link.up)
+        except KernelError as error:
+            left += f"; {name} cannot be moved back: {error}"
+    return left
 
 
 def _equip(route: RouteSocket, index: int, move: _Move, *, up: bool) -> None:

@@ -3,8 +3,6 @@
 Not imported unless a document has one of them: most have none.
 """
 
-import os
-
 from boxship.errors import InvalidArgumentError, UnsupportedError
 from boxship.kernel import KernelError
 from boxship.kernel.scheduling import Schedule
@@ -64,6 +62,7 @@ MEMORY_FLAGS = {
 _PERSONAS = {"LINUX": 0x0, "LINUX32": 0x8}
 # Above any processor or node that Linux can have.
 _MOST = 1 << 13
+_ALL = frozenset(range(_MOST))
 
 
 class Tuning:
@@ -144,7 +143,7 @@ class SetAffinity(Step):
         self.cpus = cpus
 
     def describe(self) -> str:
-        return f"run on processors {sorted(self.cpus)}"
+        return f"run on processors {'all' if self.cpus == _ALL else sorted(self.cpus)}"
 
     def execute(self, context: Context) -> None:
         try:
@@ -182,7 +181,8 @@ def plan_tuning(process: "dict[str, Any]", linux: "dict[str, Any]", *, joining: 
         tuning.initial = _numbers(f"{field}.initial", affinity.get("initial") or "")
         final = _numbers(f"{field}.final", affinity.get("final") or "")
         if tuning.initial and not final:
-            final = frozenset(range(os.cpu_count() or 1))
+            # The kernel leaves out what is not there, and what the control group does not have.
+            final = _ALL
         if final:
             tuning.steps.append(SetAffinity(final))
     return tuning

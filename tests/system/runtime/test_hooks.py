@@ -131,6 +131,14 @@ def test_output_of_hooks_goes_where_annotations_say(box, tmp_path):
     assert (out.read_text(), err.read_text()) == ("to-out\n" * 2, "to-err\n" * 2)
 
 
+def test_an_annotation_that_is_no_path(box):
+    box.spec["annotations"] = {"run.oci.hooks.stdout": "/a\0b"}
+    box.spec["hooks"] = {"prestart": [shell_hook("true")]}
+    result = box.run()
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "run.oci.hooks.stdout '/a\\x00b' has a zero byte" in result.err
+
+
 @pytest.mark.parametrize("name", ["prestart", "createRuntime", "createContainer", "startContainer"])
 def test_a_failed_hook_destroys_the_container_and_calls_poststop(box, tmp_path, name):
     mark = tmp_path / "mark"

@@ -307,3 +307,24 @@ def test_other_commands(box, tmp_path):
     assert "unknown command 'fly'" in box.command("fly").err
     assert "usage: boxship-runtime state" in box.command("state").err
     assert "--systemd-cgroup" in box.command("--systemd-cgroup", "list").err
+
+
+def test_what_ps_may_print(box):
+    # One process has no name, so its line lacks a column; another's name is no UTF-8.
+    script = "printf '\\000' > /proc/self/comm; sleep 100; true"
+    box.shell(f"(printf '\\377' > /proc/self/comm; sleep 100; true) & {script}").start()
+    shown = box.command("ps", box.id, "-eo", "comm,pid")
+    assert (shown.code, shown.out.split()[:2]) == (0, ["COMMAND", "PID"]), shown.err
+    assert shown.out.count("sleep") == 2
+    assert box.command("ps", box.id, "-eo", "comm=,pid=").err.startswith("boxship-runtime: what ps")
+
+
+def test_a_warning_goes_to_the_log(box, tmp_path):
+    box.shell("exec sleep 100").start()
+    (box.state / "bad").mkdir()
+    (box.state / "bad/state.json").write_text("{}")
+    log = tmp_path / "log"
+    shown = box.command("--log", str(log), "list", "-q")
+    assert (shown.out, shown.err) == (f"{box.id}\n", "")
+    assert "level=warning" in log.read_text()
+    assert "bad is damaged" in log.read_text()

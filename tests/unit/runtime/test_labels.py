@@ -1,6 +1,8 @@
 """AppArmor and SELinux, against a kernel that pretends to have them: few test machines do."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -70,6 +72,30 @@ def test_new_file_systems_show_the_label():
     assert steps[2].options.data == []
     with pytest.raises(UnsupportedError, match=r"linux.mountLabel: SELinux is not active"):
         label_mounts("x", steps, FEATURES)
+
+
+def test_a_label_with_categories_is_quoted_for_mount():
+    # mount(2) is taken: no other call has a word for iversion.
+    step = MountFilesystem("tmpfs", "tmpfs", "/dev", parse(["iversion"]))
+    label_mounts("u:object_r:t:s0:c1,c2", [step], SECURED)
+    kernel = RecordingKernel()
+    carry_out([MakeStage(), step], kernel)
+    mounted = next(call for call in kernel.calls if call.startswith("mount("))
+    assert 'context="u:object_r:t:s0:c1,c2"' in mounted
+
+
+def test_the_way_of_a_long_label_is_there_before_the_child_is():
+    script = (
+        "import sys; from boxship.kernel.probe import Features as F;"
+        "from boxship.runtime.labels import label_mounts;"
+        "from boxship.runtime.filesystem.mounting import MountFilesystem;"
+        "from boxship.runtime.filesystem.options import parse;"
+        "step = MountFilesystem('tmpfs', 'tmpfs', '/dev', parse([]));"
+        "label_mounts('x' * 256, [step], F((6, 12), frozenset(), frozenset(['selinux'])));"
+        "print('boxship.runtime.filesystem.classic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout == b"True\n"
 
 
 def test_it_is_said_after_the_hooks_and_while_the_hosts_proc_is_seen():

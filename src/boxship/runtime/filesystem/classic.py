@@ -21,6 +21,8 @@ _FLAGS = (
     (abi.MOUNT_ATTR_NODEV, abi.MS_NODEV),
     (abi.MOUNT_ATTR_NOEXEC, abi.MS_NOEXEC),
 )
+# What SELinux takes out of the options, quotes and all.
+_CONTEXTS = ("context", "fscontext", "defcontext", "rootcontext")
 # The access time's is a field of its bits, not one bit each.
 _ATIME = {
     abi.MOUNT_ATTR_NOATIME: abi.MS_NOATIME,
@@ -59,6 +61,14 @@ def mount_aside(
         if attributes & attribute:
             flags |= flag
     flags |= _ATIME.get(attributes & abi.MOUNT_ATTR__ATIME, 0)
-    text = ",".join(key if value is None else f"{key}={value}" for key, value in data)
-    kernel.mount(source, _NAME, kind, flags, text)
+    kernel.mount(source, _NAME, kind, flags, ",".join(_word(*pair) for pair in data))
     return kernel.open_tree(context.stage, _NAME, 0)
+
+
+def _word(key: str, value: "str | None") -> str:
+    if value is None:
+        return key
+    if key in _CONTEXTS and "," in value and not value.startswith('"'):
+        # A level lists its categories (s0:c1,c2); mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS".
+        value = f'"{value}"'
+    return f"{key}={value}"

@@ -174,9 +174,17 @@ class MountFilesystem(Step):
         # Both are rare, but nothing can be imported any more when they are needed: the child may
         # not be allowed to read this package.
         if options.copy_up:
-            import boxship.runtime.filesystem.copyup  # noqa: PLC0415 - as above
-        if self._is_wordless(options.data):
+            import boxship.runtime.filesystem.copyup  # noqa: F401, PLC0415 - as above
+        self._prepare()
+
+    def _prepare(self) -> None:
+        if self._is_wordless(self.options.data):
             import boxship.runtime.filesystem.classic  # noqa: F401, PLC0415 - as above
+
+    def add_parameter(self, key: str, value: str) -> None:
+        """Ask the file system for one thing more, while the mount is being planned."""
+        self.options.data.append((key, value))
+        self._prepare()
 
     def describe(self) -> str:
         words = [word for flag, word in _FLAG_WORDS if self.options.flags & flag]

@@ -229,9 +229,24 @@ def _check_version(path: str, version: str) -> None:
 
 
 def write_pid_file(path: str, pid: int) -> None:
-    """Write a pid where others wait for it: whole or not at all."""
-    directory, _, name = path.rpartition("/")
-    partial = f"{directory or '.'}/.{name}"
-    with open(partial, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is slow to import
-        file.write(str(pid))
-    os.rename(partial, path)  # noqa: PTH104 - as above
+    """Write a pid where others wait for it: whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, or what is to become it is there already.
+    """
+    directory, slash, name = path.rpartition("/")
+    # In a directory of others, a link there could lead anywhere.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    partial = f"{directory}{slash}.{name}.{os.getpid()}"
+    if os.path.lexists(partial):
+        # What one left that was killed and had the same number.
+        os.unlink(partial)  # noqa: PTH108 - as above
+    descriptor = os.open(partial, flags, 0o644)
+    try:
+        os.write(descriptor, str(pid).encode())
+        os.rename(partial, path)  # noqa: PTH104 - pathlib is slow to import
+    except OSError:
+        os.unlink(partial)  # noqa: PTH108 - as above
+        raise
+    finally:
+        os.close(descriptor)

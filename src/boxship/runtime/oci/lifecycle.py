@@ -14,7 +14,7 @@ from boxship.runtime import sync
 from boxship.runtime.errors import HookFailedError, StartFailedError
 from boxship.runtime.oci.rendezvous import connect
 from boxship.runtime.oci.report import REPORT
-from boxship.runtime.oci.state import DamagedError, Record, Store, group, oci_state
+from boxship.runtime.oci.state import DamagedError, Record, Store, group, is_alive, oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ def kill(kernel: "Kernel", store: Store, container_id: str, signal: int, *, ever
     if everyone and signal == _SIGKILL:
         group(record).kill()
         return
-    for pid in group(record).processes() if everyone else [record.pid]:
-        _signal_process(kernel, pid, signal)
+    if everyone:
+        for pid in group(record).processes():
+            _signal_process(kernel, pid, signal)
+    else:
+        _signal_first(kernel, record, signal)
     if signal == _SIGKILL and status == "paused":
         # Frozen by version 1 it would not end.
         group(record).thaw()
@@ -115,10 +118,12 @@ def delete(kernel: "Kernel", store: Store, container_id: str, *, force: bool) ->
     try:
         record = store.load(container_id)
     except NotFoundError:
+        # A directory without a record is one that `create` is at work in, or what it left when it
+        # was killed: only who asks for force may take it away.
+        if not force:
+            raise
         store.forget(container_id)
-        if force:
-            return
-        raise
+        return
     except DamagedError as error:
         if not force:
             raise
@@ -155,12 +160,41 @@ def runner_of(kernel: "Kernel", record: Record) -> "HookRunner | None":
     return HookRunner(kernel, listed, state)
 
 
-def _signal_process(kernel: "Kernel", pid: int, signal: int) -> None:
+def _open_first(kernel: "Kernel", record: Record) -> int:
+    """A pidfd of a container's first process; -1 when it has ended.
+
+    Opened first and looked at then: its number may be another process's by now, but not from here
+    on while the one that was opened is there.
+    """
+    pidfd = _open_process(kernel, record.pid)
+    if pidfd >= 0 and not is_alive(kernel, record.pid, record.start_time):
+        kernel.close(pidfd)
+        return -1
+    return pidfd
+
+
+def _open_process(kernel: "Kernel", pid: int) -> int:
     try:
-        pidfd = kernel.pidfd_open(pid)
+        return kernel.pidfd_open(pid)
     except KernelError as error:
         if error.errno != errno.ESRCH:
             raise
+        return -1
+
+
+def _signal_first(kernel: "Kernel", record: Record, signal: int) -> None:
+    pidfd = _open_first(kernel, record)
+    if pidfd < 0:
+        raise ConflictError("container not running")
+    try:
+        _signal(kernel, pidfd, signal)
+    finally:
+        kernel.close(pidfd)
+
+
+def _signal_process(kernel: "Kernel", pid: int, signal: int) -> None:
+    pidfd = _open_process(kernel, pid)
+    if pidfd < 0:
         return
     try:
         _signal(kernel, pidfd, signal)
@@ -180,11 +214,8 @@ def _signal(kernel: "Kernel", pidfd: int, signal: int) -> None:
 def _kill_and_wait(kernel: "Kernel", record: Record) -> None:
     from select import POLLIN, poll  # noqa: PLC0415 - only where something still runs
 
-    try:
-        pidfd = kernel.pidfd_open(record.pid)
-    except KernelError as error:
-        if error.errno != errno.ESRCH:
-            raise
+    pidfd = _open_first(kernel, record)
+    if pidfd < 0:
         return
     try:
         group(record).kill()

@@ -5,6 +5,7 @@ import sys
 import time
 
 from boxship.errors import ConflictError, InvalidArgumentError, NotFoundError
+from boxship.runtime.oci.report import REPORT
 from boxship.runtime.oci.state import DamagedError, Record, Store, group, oci_state
 from boxship.runtime.spec import document
 from boxship.runtime.spec.encode import dumps
@@ -45,13 +46,17 @@ def ps(store: Store, arguments: "Arguments", _: "Arguments") -> int:
         return 0
     from boxship.kernel.process import run  # noqa: PLC0415 - only for the table
 
-    lines = run(["ps", *(arguments.rest[1:] or ["-ef"])]).stdout.decode().splitlines()
+    output = run(["ps", *(arguments.rest[1:] or ["-ef"])]).stdout.decode(errors="replace")
+    lines = output.split("\n")
     columns = lines[0].split()
     if "PID" not in columns:
         raise InvalidArgumentError("what ps prints has no column PID", hint="ask for it with -o")
     position = columns.index("PID")
     wanted = {str(pid) for pid in pids}
-    kept = [line for line in lines[1:] if line.split()[position] in wanted]
+    # A line may have fewer columns: of a command that has line breaks, or with an empty one.
+    kept = [
+        line for line in lines[1:] if wanted.intersection(line.split()[position : position + 1])
+    ]
     sys.stdout.write("\n".join((lines[0], *kept)) + "\n")
     return 0
 
@@ -106,7 +111,7 @@ def _records(store: Store) -> "list[Record]":
             # Just being made or deleted; and directories that are not containers.
             continue
         except DamagedError as error:
-            sys.stderr.write(f"boxship-runtime: warning: {error}\n")
+            REPORT.warn(str(error))
     return records
 
 

@@ -1,8 +1,7 @@
 """`boxship-runtime update`: change the limits of a container."""
 
-import sys
-
 from boxship.errors import BoxshipError, ConflictError, InvalidArgumentError, UnsupportedError
+from boxship.runtime.oci.report import REPORT
 from boxship.runtime.oci.state import Store, group
 from boxship.runtime.spec import document
 
@@ -59,7 +58,7 @@ def update(store: Store, arguments: "Arguments", _: "Arguments") -> int:
         _take_back(cgroup, {name: kept[name] for name in resources if kept.get(name)})
         raise
     for warning in warnings:
-        sys.stderr.write(f"boxship-runtime: warning: {warning}\n")
+        REPORT.warn(warning)
     merge(record.spec, resources)
     store.save(record)
     return 0
@@ -79,7 +78,7 @@ def _take_back(cgroup: "Cgroup", former: "dict[str, Any]") -> None:
     try:
         cgroup.apply(former)
     except BoxshipError as error:
-        sys.stderr.write(f"boxship-runtime: warning: a part of the update stays: {error}\n")
+        REPORT.warn(f"a part of the update stays: {error}")
 
 
 def merge(spec: "dict[str, Any]", resources: "dict[str, Any]") -> None:
