@@ -88,6 +88,9 @@ class Making:
 
         Raises:
             StartFailedError: what the runtime logged.
+            InternalError: it sent no terminal; the process is ended.
+            OSError: it left no file with the pid.
+            ValueError: there is no number in it.
         """
         console = None
         more = ["--pid-file", f"{self.directory}/pid"]
@@ -102,15 +105,33 @@ class Making:
         code = self.command(words[0], *more, *words[1:])
         if code != 0:
             raise self.failure(program, code)
-        master = _master(console) if console is not None else -1
         with open(f"{self.directory}/pid", encoding="ascii") as file:  # noqa: PTH123 - no pathlib
-            return int(file.read()), master
+            pid = int(file.read())
+        if console is None:
+            return pid, -1
+        try:
+            return pid, _master(console)
+        except (BoxshipError, OSError):
+            _end(self.kernel, pid)
+            raise
+        finally:
+            console.close()
 
     def failure(self, program: str, code: int) -> StartFailedError:
         """What the runtime's log says, in Docker's words."""
         text = _last_error(f"{self.directory}/log.json")
         text = text or f"{self.runtime[0]} failed with exit code {code} and said nothing"
         return StartFailedError(*explain(text, program))
+
+
+def _end(kernel: "Kernel", pid: int) -> None:
+    """Kill a process that nobody is going to look after."""
+    try:
+        pidfd = kernel.pidfd_open(pid)
+        kernel.pidfd_send_signal(pidfd, _SIGKILL)
+        kernel.close(pidfd)
+    except OSError:
+        return
 
 
 def _last_error(path: str) -> str:
@@ -136,7 +157,10 @@ def _master(console: "_socket.socket") -> int:
     descriptor, _ = console._accept()  # type: ignore[attr-defined]  # noqa: SLF001
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fileno=descriptor)
     space = _socket.CMSG_SPACE(4)
-    _, ancillary, _, _ = connection.recvmsg(4096, space, _socket.MSG_CMSG_CLOEXEC)
+    try:
+        _, ancillary, _, _ = connection.recvmsg(4096, space, _socket.MSG_CMSG_CLOEXEC)
+    finally:
+        connection.close()
     if not ancillary:
         raise InternalError("the runtime sent no terminal")
     return int.from_bytes(ancillary[0][2][:4], sys.byteorder)
@@ -165,7 +189,7 @@ def create(making: Making, fields: "list[Any]") -> "tuple[int, int, str]":
     words = ["create", "--bundle", making.directory, making.id]
     try:
         pid, master = making.made(words, program, terminal=terminal)
-    except (BoxshipError, OSError):
+    except (BoxshipError, OSError, ValueError):
         forget(making)
         raise
     return pid, master, (spec.get("linux") or {}).get("cgroupsPath") or ""
@@ -274,13 +298,23 @@ def _words(error: Exception) -> "list[Any]":
     return ["internal", f"the process cannot be made: {error}", "", ""]
 
 
+def _open(making: Making, pid: int, *, own: bool) -> int:
+    try:
+        return making.kernel.pidfd_open(pid)
+    except OSError:
+        # A container that ended at once is still in the runtime's records.
+        if own:
+            forget(making)
+        raise
+
+
 def serve(making: Making, sock: "_socket.socket", request: "list[Any]") -> None:
     """Carry the keeper's one request out, and stay until the program runs."""
     own = request[1] == "Spawn"
     fields = request[2:]
     try:
         pid, master, cgroup = (create if own else execute)(making, fields)
-        pidfd = making.kernel.pidfd_open(pid)
+        pidfd = _open(making, pid, own=own)
     except (BoxshipError, OSError, ValueError, KeyError) as error:
         channel.send(sock, _reply("Failed", _words(error)))
         return
