@@ -9,7 +9,7 @@ import _signal  # type: ignore[import-not-found]  # the signal module is slow to
 import errno
 import os
 
-from boxship.errors import BoxshipError, UnsupportedError
+from boxship.errors import BoxshipError, InternalError, UnsupportedError
 from boxship.kernel import KernelError, abi
 from boxship.runtime import program, reaper, sync
 from boxship.runtime.console import MakeTerminal, place_stdio
@@ -47,6 +47,7 @@ class Birth:
         cgroup: group to enter; None when the clone puts it there.
         directory: descriptor of the v2 group that the clone puts it into, -1 for none.
         userns: descriptor of a user namespace to enter, -1 for none.
+        mounts: descriptor of a mount namespace to build the root in, -1 for a new one.
         unshare: clone flags of namespaces to make once it is entered.
         target: pidfd of the process whose namespaces an exec enters, -1 for a container.
         first: clone flags of the target's namespaces to enter before the clone that counts.
@@ -63,6 +64,7 @@ class Birth:
         "gate",
         "keep_keyring",
         "kernel",
+        "mounts",
         "preserve_fds",
         "shield",
         "stdio",
@@ -80,6 +82,7 @@ class Birth:
         self.gate = -1
         self.cgroup: Cgroup | None = None
         self.userns = -1
+        self.mounts = -1
         self.unshare = 0
         self.target = -1
         self.first = 0
@@ -90,6 +93,7 @@ class Birth:
 
 def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "NoReturn":
     """Become the first process of a container."""
+    context: Context | None = None
     try:
         # An ordinary user's parent can map the ids of a readable process only.
         context = _wake(birth, plan.process, readable=plan.unprivileged)
@@ -109,9 +113,14 @@ def start_container(birth: Birth, plan: "Plan", hooks: "HookRunner | None") -> "
         for step in plan.enter:
             step.execute(context)
         # No way back to the host's files by a descriptor (CVE-2024-21626).
+        birth.mounts = -1
         _close_others(birth, context.master, context.terminal)
         _finish(birth, context, plan.process, hooks)
     except BaseException as error:  # noqa: BLE001 - it must not return into the parent's code
+        if birth.mounts >= 0 and context is not None:
+            from boxship.runtime.filesystem.joining import leave_mounts  # noqa: PLC0415 - rare
+
+            leave_mounts(context)
         _report(birth.channel, error)
     os._exit(_FAILED)
 
@@ -203,6 +212,7 @@ def _wake(birth: Birth, plan: "ProcessPlan", *, readable: bool = False) -> Conte
     kernel.set_umask(0)
     context = Context(kernel, dict(plan.environment))
     context.filter = birth.filter
+    context.mounts = birth.mounts
     context.channel = birth.channel
     return context
 
@@ -220,7 +230,8 @@ def _own_keyring(kernel: "Kernel") -> None:
 def _close_others(birth: Birth, *more: int) -> None:
     """Let go of what belongs to the parent: a socket held here would never reach its end."""
     first = 3 + birth.preserve_fds
-    kept = {birth.channel.fileno(), birth.gate, birth.userns, birth.target, birth.shield, *more}
+    own = (birth.gate, birth.userns, birth.mounts, birth.target, birth.shield)
+    kept = {birth.channel.fileno(), *own, *more}
     for fd in sorted(fd for fd in kept if fd >= first):
         if fd > first:
             birth.kernel.close_range(first, fd - 1)
@@ -284,7 +295,7 @@ def _run_hooks(birth: Birth, context: Context, hooks: "HookRunner") -> None:
     if hooks.needs_parent:
         birth.channel.send(sync.HOOKS)
         if birth.channel.receive() is None:
-            os._exit(_FAILED)
+            raise InternalError("who creates this container is gone")
     hooks.run("createContainer")
 
 

@@ -216,13 +216,7 @@ def make_plan(
 
         label_mounts(label, plan.build, features)
     _plan_closing(plan, spec)
-    plan.enter += process.labels
-    if request.no_pivot:
-        from boxship.runtime.filesystem.moving import MoveRoot  # noqa: PLC0415 - rare
-
-        plan.enter.append(MoveRoot())
-    else:
-        plan.enter.append(EnterRoot())
+    _plan_entering(plan, no_pivot=request.no_pivot)
     propagation = (spec.get("linux") or {}).get("rootfsPropagation") or ""
     if propagation:
         # The root's only: other mounts have what their own entries ask for.
@@ -233,9 +227,12 @@ def make_plan(
 def _check(plan: Plan, spec: "dict[str, Any]", features: "Features") -> None:
     spaces = plan.namespaces
     check_linux(spec.get("linux") or {})
-    if "mount" not in spaces.new:
+    if not spaces.has("mount"):
         msg = "a container needs a new mount namespace"
         raise InvalidArgumentError(msg, hint='add {"type": "mount"} to linux.namespaces')
+    if "mount" in spaces.joined and "user" in spaces.new:
+        msg = "linux.namespaces: a new user namespace has no rights over a joined mount namespace"
+        raise UnsupportedError(msg, hint="leave out the mount namespace's path, or join its owner")
     if "user" in spaces.new and not features.user_namespaces:
         msg = "this kernel has no user namespaces"
         raise UnsupportedError(msg, hint="run the container with --userns=host")
@@ -272,7 +269,12 @@ def _plan_root(plan: Plan, request: "SpawnRequest", features: "Features") -> Non
         kind = abi.MS_PRIVATE
     made = rootfs.plan_root(request.rootfs, directory, mapped=separate, propagation=kind)
     plan.trees += made.trees
-    if "user" not in plan.namespaces.new:
+    if "mount" in plan.namespaces.joined:
+        from boxship.runtime.filesystem.joining import JoinMounts  # noqa: PLC0415 - rare
+
+        path = plan.namespaces.joined["mount"]
+        plan.build.append(JoinMounts(path, (directory, request.bundle)))
+    elif "user" not in plan.namespaces.new:
         # The copy of a mount namespace for another user namespace is cut off by the kernel.
         plan.build.append(IsolateMounts(abi.MS_SLAVE | abi.MS_REC))
     plan.build += [MakeStage(), made.step]
@@ -327,6 +329,23 @@ def _plan_closing(plan: Plan, spec: "dict[str, Any]") -> None:
         plan.enter.append(MakeDirectory(plan.process.directory))
     if (spec.get("root") or {}).get("readonly"):
         plan.enter.append(MakeRootReadOnly())
+
+
+def _plan_entering(plan: Plan, *, no_pivot: bool) -> None:
+    if "mount" in plan.namespaces.joined:
+        from boxship.runtime.filesystem.joining import enter_joined  # noqa: PLC0415 - rare
+
+        # What is at /proc of the other namespace is not to be trusted with them.
+        plan.first += plan.process.labels
+        plan.enter.append(enter_joined(no_pivot=no_pivot))
+        return
+    plan.enter += plan.process.labels
+    if no_pivot:
+        from boxship.runtime.filesystem.moving import MoveRoot  # noqa: PLC0415 - rare
+
+        plan.enter.append(MoveRoot())
+    else:
+        plan.enter.append(EnterRoot())
 
 
 def _plan_devices(plan: Plan, listed: "list[dict[str, Any]]", *, binds_dev: bool) -> None:

@@ -258,6 +258,10 @@ def _start(kernel: "Kernel", request: SpawnRequest, plan: "Plan", cgroup: "Cgrou
         _equip(birth, request, plan.process, cgroup)
         _protect(birth, host(kernel), separate=plan.namespaces.has("user"))
         joined = open_namespaces(kernel, plan.namespaces.joined_by_parent())
+        if "mount" in plan.namespaces.joined:
+            from boxship.runtime.filesystem.joining import open_mounts  # noqa: PLC0415 - rare
+
+            birth.mounts = open_mounts(kernel, plan.namespaces.joined["mount"])
         clocks = "" if plan.unprivileged else plan.clocks
         with Position(kernel, _stage_place(request), joined, clocks):
             if "user" in plan.namespaces.joined:
@@ -309,7 +313,8 @@ def _equip(
 def _release(birth: init.Birth) -> None:
     """Close what only the child needs."""
     birth.channel.close()
-    for descriptor in (birth.userns, birth.target, birth.shield, birth.directory):
+    opened = (birth.userns, birth.mounts, birth.target, birth.shield, birth.directory)
+    for descriptor in opened:
         if descriptor >= 0:
             birth.kernel.close(descriptor)
 

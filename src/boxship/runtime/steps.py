@@ -16,6 +16,7 @@ class Context:
     Attributes:
         kernel: the door to the kernel.
         trees: descriptors of the mounts that the parent prepared, in the plan's order.
+        mounts: mount namespace to enter, -1 for the one it was born in.
         stage: directory in which the root is built, -1 before.
         root: the container's root directory, -1 before it is mounted.
         procs: device numbers of the mounts of proc that the container sees.
@@ -38,6 +39,7 @@ class Context:
         "kernel",
         "leader",
         "master",
+        "mounts",
         "procs",
         "program",
         "root",
@@ -50,6 +52,7 @@ class Context:
     def __init__(self, kernel: "Kernel", environment: "dict[str, str]") -> None:
         self.kernel = kernel
         self.trees: tuple[int, ...] = ()
+        self.mounts = -1
         self.stage = -1
         self.root = -1
         self.procs: set[int] = set()

@@ -189,6 +189,16 @@ def test_a_new_pid_namespace_below_a_joined_user_namespace_needs_two_clones():
     assert plan(spec).needs_two_clones
 
 
+def test_a_joined_mount_namespace_is_entered_where_others_are_cut_off():
+    namespaces = [{"type": "mount", "path": "/run/mounts"}, {"type": "uts"}]
+    lines = plan(changed(namespaces=namespaces)).describe()
+    assert lines[:2] == ["join mount namespace /run/mounts", "clone with new namespaces uts"]
+    place = lines.index("enter mount namespace /run/mounts at /bundle/rootfs")
+    assert lines[place + 1] == "mount a tmpfs as stage"
+    assert "pivot into the root, for all of the namespace" in lines
+    assert not any(line.startswith("set propagation") for line in lines)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

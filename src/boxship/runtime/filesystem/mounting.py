@@ -92,11 +92,12 @@ class MakeStage(Step):
     def execute(self, context: Context) -> None:
         kernel = context.kernel
         stage = make_filesystem(kernel, "tmpfs", "tmpfs", [("mode", "0700")], _LOCKED_DOWN)
+        # Before it is seen by others: who fails in a joined namespace takes it away again.
+        context.stage = stage
         kernel.move_mount(stage, abi.AT_FDCWD)
         kernel.enter_directory(stage)
         kernel.make_subdirectory(stage, "root", 0o755)
         kernel.make_subdirectory(stage, "empty", 0o755)
-        context.stage = stage
 
 
 class AttachRoot(Step):

@@ -41,7 +41,7 @@ class MoveRoot(Step):
         kernel.enter_directory(context.stage)
         kernel.umount(".", abi.MNT_DETACH)
         for point in reversed(_revealing(table, own)):
-            _hide(kernel, point)
+            self.hide(kernel, os.fsdecode(point))
         left = _revealing(table, own)
         if left:
             path = os.fsdecode(left[0])
@@ -52,18 +52,17 @@ class MoveRoot(Step):
         kernel.change_root(".")
         kernel.change_directory("/")
 
-
-def _hide(kernel: "Kernel", point: bytes) -> None:
-    path = os.fsdecode(point)
-    try:
-        kernel.umount(path, abi.MNT_DETACH)
-    except KernelError:
-        # A namespace of lesser rights may not take away what it got with others (EINVAL).
+    def hide(self, kernel: "Kernel", path: str) -> None:
+        """Take a mount out, or cover it; the caller looks at what is left."""
         try:
-            kernel.mount("tmpfs", path, "tmpfs", abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV, "")
+            kernel.umount(path, abi.MNT_DETACH)
         except KernelError:
-            # The caller looks at what is left.
-            return
+            # A namespace of lesser rights may not take away what it got with others (EINVAL).
+            flags = abi.MS_RDONLY | abi.MS_NOSUID | abi.MS_NODEV
+            try:
+                kernel.mount("tmpfs", path, "tmpfs", flags, "")
+            except KernelError:
+                return
 
 
 def _revealing(table: int, own: int) -> "list[bytes]":
