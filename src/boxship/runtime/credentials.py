@@ -11,6 +11,8 @@ from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from boxship.kernel.api import Kernel
 
 _MAX_ID = (1 << 31) - 1
@@ -46,6 +48,17 @@ class User:
         self.gid = gid
         self.groups = groups
         self.group_names = group_names
+
+
+def user_of(user: "dict[str, Any]") -> User:
+    """The `user` object of an OCI process."""
+    return User(
+        user.get("username") or "",
+        user.get("uid") or 0,
+        user.get("gid") or 0,
+        tuple(user.get("additionalGids") or ()),
+        tuple(user.get("additionalGroupNames") or ()),
+    )
 
 
 class Identity:

@@ -16,7 +16,7 @@ from boxship.errors import BoxshipError, ConflictError, InternalError, InvalidAr
 from boxship.kernel import abi
 from boxship.kernel.linux import LinuxKernel
 from boxship.runtime import channel, sync
-from boxship.runtime.credentials import read_whole, resolve
+from boxship.runtime.credentials import read_whole, resolve, user_of
 from boxship.runtime.errors import StartFailedError
 from boxship.runtime.filesystem.rootfs import Layers
 from boxship.runtime.inherited import give_back
@@ -25,7 +25,6 @@ from boxship.runtime.spec.external_document import (
     explain,
     plain_document,
     plain_process,
-    user_of,
 )
 
 TYPE_CHECKING = False
@@ -267,7 +266,7 @@ def _find_user(kernel: "Kernel", root: str, process: "dict[str, Any]") -> "Ident
         else:
             texts.append(read_whole(kernel, found, path))
     kernel.close(directory)
-    return resolve(user_of(process), *texts)
+    return resolve(user_of(process.get("user") or {}), *texts)
 
 
 def _read(path: str) -> "dict[str, Any]":

@@ -140,7 +140,4 @@ def own_pipes(fds: "tuple[int, int, int]", uid: int, gid: int) -> None:
 
 def host_root(spec_map: "tuple[tuple[int, int, int], ...]") -> int:
     """The host id of a mapping's id 0; 0 when it has none."""
-    for inside, outside, count in spec_map:
-        if inside <= 0 < inside + count:
-            return outside - inside
-    return 0
+    return max(rootless.host_id(spec_map, 0), 0)

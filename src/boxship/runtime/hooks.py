@@ -12,13 +12,13 @@ The failure of one ends the container, and calls poststop. That of poststop is a
 of poststart up to version 1.2.
 """
 
-import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
 import os
 import select
 
 from boxship.errors import InvalidArgumentError
 from boxship.kernel import abi
 from boxship.runtime.errors import HookFailedError
+from boxship.runtime.program import default_signals
 from boxship.runtime.spec.encode import dumps
 
 TYPE_CHECKING = False
@@ -216,7 +216,7 @@ class HookRunner:
                 os.dup2(descriptor, number)
             # What the runtime holds open or hands to the container is none of a hook's business.
             self._kernel.close_range(3, 0xFFFFFFFF, abi.CLOSE_RANGE_CLOEXEC)
-            _reset_signals()
+            default_signals()
             self._kernel.set_umask(_UMASK)
             if environment is None:
                 self._go_to_bundle()
@@ -245,11 +245,3 @@ def _check(name: str, hook: "dict[str, Any]") -> None:
     timeout = hook.get("timeout")
     if timeout is not None and timeout <= 0:
         raise InvalidArgumentError(f"{name} hook {hook['path']}: timeout {timeout} is not positive")
-
-
-def _reset_signals() -> None:
-    """Undo what `run` holds back and the interpreter ignores: both would outlast execve."""
-    for number in _signal.valid_signals():
-        if _signal.getsignal(number) is _signal.SIG_IGN:
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

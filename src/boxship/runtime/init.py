@@ -5,7 +5,6 @@ imported by the parent. Each `start_*` function never returns; whatever goes wro
 ERROR message.
 """
 
-import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
 import errno
 import os
 
@@ -320,7 +319,7 @@ def _finish(
             hooks.run("startContainer", 0, "created", context.environment)
         if not context.leader:
             _be_born(birth, context)
-        _default_signals()
+        program.default_signals()
         if birth.shield >= 0:
             context.shield = birth.shield if plan.descriptors else f"/proc/self/fd/{birth.shield}"
             # It knows this number only.
@@ -347,15 +346,6 @@ def _wait(birth: Birth) -> sync.Channel:
     if message is None or message.kind != sync.GO:
         os._exit(_FAILED)
     return birth.channel
-
-
-def _default_signals() -> None:
-    # The interpreter ignores some, and nohup or a shell's `&` before the engine others: an ignored
-    # signal stays ignored over execve.
-    for number in _signal.valid_signals():
-        if _signal.getsignal(number) is _signal.SIG_IGN:
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def _report(channel: sync.Channel, error: BaseException) -> None:

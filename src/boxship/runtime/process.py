@@ -10,7 +10,7 @@ from boxship.runtime.credentials import (
     LimitResources,
     LoadFilter,
     SetUmask,
-    User,
+    user_of,
 )
 from boxship.runtime.program import ChangeDirectory, FindProgram
 from boxship.runtime.spec.refusals import check_process
@@ -159,7 +159,7 @@ def _steps(plan: ProcessPlan, process: "dict[str, Any]", features: "Features") -
     steps: list[Step] = [UseTerminal()] if plan.terminal else []
     if plan.tuning is not None:
         steps += plan.tuning.steps
-    steps += [FindUser(_user(user)), OwnStdio(), ChangeDirectory(plan.directory)]
+    steps += [FindUser(user_of(user)), OwnStdio(), ChangeDirectory(plan.directory)]
     if plan.profile and not confined:
         # Without no_new_privs the kernel takes a filter from CAP_SYS_ADMIN only (seccomp(2)).
         steps.append(LoadFilter())
@@ -192,16 +192,6 @@ def _capabilities(
         lost = " ".join(capabilities.names(excess))
         plan.warnings.append(f"not permitted, and so not effective capabilities: {lost}")
     return sets
-
-
-def _user(user: "dict[str, Any]") -> User:
-    return User(
-        user.get("username") or "",
-        user.get("uid") or 0,
-        user.get("gid") or 0,
-        tuple(user.get("additionalGids") or ()),
-        tuple(user.get("additionalGroupNames") or ()),
-    )
 
 
 def _signed(value: int) -> int:

@@ -1,5 +1,6 @@
 """Find the program a container runs and become it; clients match the texts, which are runc's."""
 
+import _signal  # type: ignore[import-not-found]  # the signal module is slow to import
 import errno
 import os
 import stat
@@ -118,3 +119,15 @@ def become(context: Context, arguments: "list[str]") -> None:
         raise ProgramError(number, failed + os.strerror(number).lower()) from error
     except ValueError as error:
         raise ProgramError(errno.EINVAL, f"{failed}{error}") from error
+
+
+def default_signals() -> None:
+    """Have no signal ignored or held back, which would outlast execve(2).
+
+    The interpreter ignores some, `run` holds some back, and nohup or a shell's `&` before the
+    engine ignores others.
+    """
+    for number in _signal.valid_signals():
+        if _signal.getsignal(number) is _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

@@ -78,6 +78,14 @@ def check(namespaces: "Namespaces", spec: "dict[str, Any]") -> None:
         raise UnsupportedError(msg, hint="map a range of /etc/subgid, or leave the groups out")
 
 
+def host_id(ranges: "IdRanges", wanted: int) -> int:
+    """The host's id of one in a user namespace; -1 when it is not mapped."""
+    for inside, outside, count in ranges:
+        if inside <= wanted < inside + count:
+            return wanted - inside + outside
+    return -1
+
+
 def check_owners(mounts: "list[dict[str, Any]]", uids: "IdRanges", gids: "IdRanges") -> None:
     """Refuse owners of file systems that the user namespace has no ids for.
 

@@ -13,6 +13,7 @@ from boxship.runtime.filesystem.devices import Device, bind_node, place
 from boxship.runtime.filesystem.mounting import make_filesystem
 from boxship.runtime.filesystem.options import MountOptions
 from boxship.runtime.filesystem.trees import Tree
+from boxship.runtime.rootless import host_id
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
@@ -59,11 +60,11 @@ class NodeTree(Tree):
 
 
 def _outside(device: Device, wanted: int, ranges: "IdRanges") -> int:
-    for inside, outside, count in ranges:
-        if inside <= wanted < inside + count:
-            return wanted - inside + outside
-    msg = f"cannot make device {device.path}: its owner {wanted} is not mapped"
-    raise InvalidArgumentError(msg, hint="change uid and gid of the device, or map them")
+    found = host_id(ranges, wanted)
+    if found < 0:
+        msg = f"cannot make device {device.path}: its owner {wanted} is not mapped"
+        raise InvalidArgumentError(msg, hint="change uid and gid of the device, or map them")
+    return found
 
 
 class BindNodes(Step):

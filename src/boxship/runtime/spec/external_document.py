@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from boxship.runtime.credentials import Identity, User
+    from boxship.runtime.credentials import Identity
 
 PLAIN = "oci"
 """Directory in our bundle: the bundle that an external runtime gets."""
@@ -23,20 +23,6 @@ _PREFIXES = (
     "OCI runtime error: ",
 )
 _MISSING = ("executable file not found", "not found in $path", "no such file or directory")
-
-
-def user_of(process: "dict[str, Any]") -> "User":
-    """The user as the process asks for it."""
-    from boxship.runtime.credentials import User  # noqa: PLC0415 - unit tests of texts need none
-
-    user = process.get("user") or {}
-    return User(
-        user.get("username") or "",
-        user.get("uid") or 0,
-        user.get("gid") or 0,
-        tuple(user.get("additionalGids") or ()),
-        tuple(user.get("additionalGroupNames") or ()),
-    )
 
 
 def plain_process(process: "dict[str, Any]", identity: "Identity") -> "dict[str, Any]":

@@ -5,6 +5,7 @@ silence would start a container with less than its document asks for.
 """
 
 from boxship.errors import InvalidArgumentError, UnsupportedError
+from boxship.runtime.rootless import host_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def check_ids(user: "dict[str, Any]", uids: "IdRanges", gids: "IdRanges") -> Non
     wanted = [("uid", user.get("uid") or 0, uids), ("gid", user.get("gid") or 0, gids)]
     wanted += [("additionalGids", gid, gids) for gid in user.get("additionalGids") or ()]
     for field, number, ranges in wanted:
-        if not any(first <= number < first + count for first, _, count in ranges):
+        if host_id(ranges, number) < 0:
             kind = "uidMappings" if field == "uid" else "gidMappings"
             msg = f"process.user.{field}: {number} is not in linux.{kind}"
             raise InvalidArgumentError(msg, hint="map it, or leave it out")
