@@ -5,6 +5,7 @@ is told the same, with its own process id.
 """
 
 import os
+import resource
 
 from boxship.errors import InvalidArgumentError
 from boxship.runtime.steps import Context, Step
@@ -60,6 +61,10 @@ def hold_numbers(count: int) -> None:
     Raises:
         InvalidArgumentError: more than a process can have.
     """
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if _FIRST + count > most:
+        msg = f"cannot keep {count} descriptors: this process may have {most}"
+        raise InvalidArgumentError(msg, hint="raise the limit (ulimit -n)")
     for descriptor in range(_FIRST, _FIRST + count):
         try:
             os.fstat(descriptor)

@@ -118,7 +118,10 @@ def test_a_hook_starts_in_the_bundle_with_plain_signals_and_no_descriptors(box, 
     place, umask, open_files, blocked, ignored = saved.read_text().splitlines()
     assert (place, umask) == (str(box.bundle), "0022")
     assert int(open_files) <= 4
-    assert {blocked.split()[1], ignored.split()[1]} == {"0" * 16}
+    # The C library keeps 32 and 33 to itself, for who started the tests too.
+    of_the_library = 1 << 31 | 1 << 32
+    for mask in (blocked, ignored):
+        assert int(mask.split()[1], 16) & ~of_the_library == 0, mask
 
 
 def test_output_of_hooks_goes_where_annotations_say(box, tmp_path):

@@ -186,8 +186,10 @@ def _below(directory: str) -> "Iterator[tuple[int, int, str]]":
     """
     here, above = _enter(directory), -1
     names: list[str] = []
-    inside = [_names(here)] if here >= 0 else []
+    inside: list[list[str]] = []
     try:
+        if here >= 0:
+            inside.append(_names(here))
         while inside:
             if inside[-1]:
                 names.append(inside[-1].pop())

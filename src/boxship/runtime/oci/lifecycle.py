@@ -167,7 +167,14 @@ def _open_first(kernel: "Kernel", record: Record) -> int:
     on while the one that was opened is there.
     """
     pidfd = _open_process(kernel, record.pid)
-    if pidfd >= 0 and not is_alive(kernel, record.pid, record.start_time):
+    if pidfd < 0:
+        return -1
+    try:
+        same = is_alive(kernel, record.pid, record.start_time)
+    except BaseException:
+        kernel.close(pidfd)
+        raise
+    if not same:
         kernel.close(pidfd)
         return -1
     return pidfd
