@@ -8,8 +8,7 @@ startContainer             by the container's process, in its root, when it is s
 poststart                  by whoever starts it, in the host's namespaces, when the program runs
 poststop                   by whoever deletes it, in the host's namespaces, when nothing is left
 
-The failure of one ends the container, and calls poststop. That of poststop is a warning, as is that
-of poststart up to version 1.2.
+The failure of one ends the container, and calls poststop; that of poststop is a warning.
 """
 
 import os
@@ -37,7 +36,6 @@ STDOUT = "run.oci.hooks.stdout"
 STDERR = "run.oci.hooks.stderr"
 """Annotations: files that the output of hooks outside of the container's root is appended to."""
 
-_LAST_LENIENT_MINOR = 2
 _SIGCHLD = 17
 _TERM_OUTPUT = 4096
 # Milliseconds that poll(2) takes: 24 days.
@@ -109,34 +107,10 @@ class HookRunner:
         Returns:
             Warnings: what failed, which keeps nothing from going on.
         """
-        return self._run_all("poststop", 0, "stopped")
-
-    def run_poststart(self, pid: int) -> "list[str]":
-        """Run all `poststart` hooks.
-
-        Up to version 1.2 of the specification the failure of one keeps nothing from going on; from
-        1.3 on it ends the container ("Lifecycle", step 9). The document's version decides.
-
-        Args:
-            pid: the container's first process.
-
-        Returns:
-            Warnings: what failed.
-
-        Raises:
-            HookFailedError: one of them fails, by version 1.3; the rest is not run.
-        """
-        minor = str(self._state["ociVersion"]).split(".")[1]
-        if int(minor) <= _LAST_LENIENT_MINOR:
-            return self._run_all("poststart", pid, "running")
-        self.run("poststart", pid, "running")
-        return []
-
-    def _run_all(self, name: str, pid: int, status: str) -> "list[str]":
         warnings = []
-        for hook in self._hooks.get(name) or ():
+        for hook in self._hooks.get("poststop") or ():
             try:
-                self._run_one(name, hook, self._document(pid, status), None)
+                self._run_one("poststop", hook, self._document(0, "stopped"), None)
             except HookFailedError as error:
                 warnings.append(str(error))
         return warnings

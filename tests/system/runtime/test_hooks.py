@@ -156,7 +156,6 @@ def test_a_failed_hook_destroys_the_container_and_calls_poststop(box, tmp_path, 
 @pytest.mark.parametrize("name", ["startContainer", "poststart"])
 def test_a_hook_that_fails_at_start_deletes_the_container(box, tmp_path, name):
     mark = tmp_path / "mark"
-    box.spec["ociVersion"] = "1.3.0"
     box.spec["hooks"] = {name: [shell_hook("exit 3")], "poststop": [shell_hook(f"cat > {mark}")]}
     box.shell("exec sleep 100").save()
     assert box.command("create", "--bundle", str(box.bundle), box.id).code == 0
@@ -166,17 +165,6 @@ def test_a_hook_that_fails_at_start_deletes_the_container(box, tmp_path, name):
     assert f"{name} hook failed with exit code 3" in started.err
     assert mark.exists()
     assert "does not exist" in box.command("state", box.id).err
-
-
-def test_poststart_hooks_that_fail_are_warnings_up_to_version_1_2(box, tmp_path):
-    mark = tmp_path / "mark"
-    box.spec["ociVersion"] = "1.2.1"
-    box.spec["hooks"] = {"poststart": [shell_hook("exit 3"), shell_hook(f"echo > {mark}")]}
-    box.shell("exit 7").save()
-    result = box.command("run", "--bundle", str(box.bundle), box.id)
-    assert result.code == 7
-    assert "warning: poststart hook failed with exit code 3: /bin/sh" in result.err
-    assert mark.exists()
 
 
 def test_poststop_hooks_that_fail_are_warnings(box, tmp_path):

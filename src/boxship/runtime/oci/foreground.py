@@ -94,7 +94,7 @@ def run(kernel: "Kernel", store: "Store", container_id: str, options: "CreateOpt
         created.channel.send(sync.GO)
         lifecycle.expect_program(created.channel)
         if created.hooks is not None:
-            lifecycle.run_poststart(created.hooks, created.spawned.pid)
+            created.hooks.run("poststart", created.spawned.pid, "running")
         keep = options.keep
         return attend(created.spawned, created.master)
     except BaseException:

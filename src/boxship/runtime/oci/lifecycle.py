@@ -48,22 +48,12 @@ def start(kernel: "Kernel", store: Store, container_id: str) -> None:
         expect_program(channel)
         hooks = runner_of(kernel, record)
         if hooks is not None:
-            run_poststart(hooks, record.pid)
+            hooks.run("poststart", record.pid, "running")
     except (StartFailedError, HookFailedError) as error:
         if error.reason == sync.HOOK:
             _kill_and_wait(kernel, record)
             release(kernel, store, record)
         raise
-
-
-def run_poststart(hooks: "HookRunner", pid: int) -> None:
-    """Call the hooks that want to know of a running container.
-
-    Raises:
-        HookFailedError: as for `HookRunner.run_poststart`.
-    """
-    for warning in hooks.run_poststart(pid):
-        REPORT.warn(warning)
 
 
 def expect_program(channel: sync.Channel) -> None:
