@@ -165,3 +165,12 @@ def _check_context(result: int, call: str, about: str, context: int) -> None:
     except OSError:
         detail = ""
     raise KernelError(number, call, about, detail)
+
+
+def unescape(field: str) -> str:
+    """A path of a mount table without the escapes that proc(5) has for blanks and backslashes."""
+    if "\\" in field:
+        # The backslash last, or what follows it would be read as an escape.
+        for character in " \t\n\\":
+            field = field.replace(f"\\{ord(character):03o}", character)
+    return field

@@ -15,6 +15,7 @@ import sys
 from boxship.errors import BoxshipError, ConflictError, InternalError, InvalidArgumentError
 from boxship.kernel import abi
 from boxship.kernel.linux import LinuxKernel
+from boxship.kernel.mounts import unescape
 from boxship.runtime import channel, sync
 from boxship.runtime.credentials import read_whole, resolve, user_of
 from boxship.runtime.errors import StartFailedError
@@ -229,7 +230,7 @@ def _keep_to_ourselves(kernel: "Kernel", bundle: str) -> None:
     real = os.path.realpath(bundle)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
         for line in file:
-            point = line.split(" ", 5)[4].replace("\\040", " ")
+            point = unescape(line.split(" ", 5)[4])
             if len(point) >= len(place) and f"{real}/".startswith(f"{point.rstrip('/')}/"):
                 place = point
     kernel.mount("", place or "/", "", abi.MS_PRIVATE)

@@ -1,15 +1,13 @@
 """Every call of a command on a container fails in turn: it is told, and the container is whole."""
 
 import errno
-import json
 import os
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.system.runtime.conftest import Box, run
+from tests.system.faults.play import play
+from tests.system.runtime.conftest import Box
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 DRIVER = Path(__file__).with_name("commands.py")
@@ -31,16 +29,7 @@ DONE = {"delete": "not_found", "pause": "paused", "resume": "running", "start": 
 @pytest.mark.parametrize("mode", sorted(AFTER))
 def test_each_call(box: Box, mode: str) -> None:
     box.shell("exec sleep 1000").save()
-    document = {
-        "mode": mode,
-        "id": box.id,
-        "bundle": str(box.bundle),
-        "state": str(box.state),
-        "cgroup": box.spec["linux"]["cgroupsPath"],
-    }
-    done = run(sys.executable, str(DRIVER), input=json.dumps(document))
-    assert done.code == 0, done.err[-2000:]
-    faults: list[dict[str, Any]] = [json.loads(line) for line in done.out.splitlines()]
+    faults = play(DRIVER, box, mode)
     for fault in faults:
         assert fault["left"] == {}, fault
         assert fault["status"] in AFTER[mode], fault

@@ -1,29 +1,15 @@
 """Every system call of a start fails in turn: it is told, and nothing is left of it."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.runtime.conftest import Box, run
+from tests.system.faults.play import play
+from tests.system.runtime.conftest import Box
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 DRIVER = Path(__file__).with_name("driver.py")
-
-
-def play(box: Box, mode: str) -> list[dict[str, Any]]:
-    document = {
-        "mode": mode,
-        "id": box.id,
-        "bundle": str(box.bundle),
-        "state": str(box.state),
-        "cgroup": box.spec["linux"]["cgroupsPath"],
-    }
-    done = run(sys.executable, str(DRIVER), input=json.dumps(document))
-    assert done.code == 0, done.err[-2000:]
-    return [json.loads(line) for line in done.out.splitlines()]
 
 
 def check(faults: list[dict[str, Any]]) -> None:
@@ -44,10 +30,10 @@ def test_each_call_of_a_start(box: Box, mode: str, user: bool) -> None:
     if user:
         box.user_namespace()
     box.save()
-    check(play(box, mode))
+    check(play(DRIVER, box, mode))
 
 
 def test_each_call_of_an_exec(box: Box) -> None:
     box.shell("exec sleep 1000").start()
-    check(play(box, "exec"))
+    check(play(DRIVER, box, "exec"))
     assert box.status() == "running"

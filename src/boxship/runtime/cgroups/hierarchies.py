@@ -1,6 +1,7 @@
 """Find the host's cgroup hierarchies and open groups on them."""
 
 from boxship.errors import InvalidArgumentError
+from boxship.kernel.mounts import unescape
 from boxship.runtime.cgroups import files
 from boxship.runtime.cgroups.values import Hierarchies
 
@@ -85,12 +86,7 @@ def _names(after: str) -> list[str]:
 
 
 def _mount_point(before: str) -> str:
-    point = before.split(" ")[4]
-    if "\\" not in point:
-        return point
-    for escape, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        point = point.replace(escape, char)
-    return point
+    return unescape(before.split(" ")[4])
 
 
 def _better(old: str, new: str) -> str:

@@ -7,6 +7,7 @@ import os
 
 from boxship.errors import UnsupportedError
 from boxship.kernel import KernelError, abi
+from boxship.kernel.mounts import unescape
 from boxship.runtime.steps import Context, Step
 
 TYPE_CHECKING = False
@@ -41,11 +42,10 @@ class MoveRoot(Step):
         kernel.enter_directory(context.stage)
         kernel.umount(".", abi.MNT_DETACH)
         for point in reversed(_revealing(table, own)):
-            self.hide(kernel, os.fsdecode(point))
+            self.hide(kernel, point)
         left = _revealing(table, own)
         if left:
-            path = os.fsdecode(left[0])
-            msg = f"cannot keep the host's {path} from the container: another mount lies over it"
+            msg = f"cannot keep the host's {left[0]} from the container: another mount lies over it"
             raise UnsupportedError(msg, hint="unmount it, or leave --no-pivot out")
         kernel.close(table)
         kernel.enter_directory(context.root)
@@ -65,7 +65,7 @@ class MoveRoot(Step):
                 return
 
 
-def _revealing(table: int, own: int) -> "list[bytes]":
+def _revealing(table: int, own: int) -> "list[str]":
     """Where whole file systems of those kinds are mounted and seen, the container's apart.
 
     Args:
@@ -88,14 +88,8 @@ def _revealing(table: int, own: int) -> "list[bytes]":
         kind = os.fsdecode(fields[fields.index(b"-") + 1])
         if kind in _REVEALING and fields[3] == b"/" and int(fields[0]) not in inside:
             found.append((int(fields[0]), fields[4]))
-    return [_plain(point) for number, point in found if (number, point) not in covered]
-
-
-def _plain(field: bytes) -> bytes:
-    """A path without the escapes that proc(5) has for blanks and backslashes."""
-    for character in (b" ", b"\t", b"\n", b"\\"):
-        field = field.replace(b"\\%03o" % ord(character), character)
-    return field
+    points = (point for number, point in found if (number, point) not in covered)
+    return [unescape(os.fsdecode(point)) for point in points]
 
 
 def _mount_id(kernel: "Kernel", descriptor: int) -> int:
