@@ -23,7 +23,8 @@ def _state(pid: int) -> str:
     """One letter as in ps, or `gone`."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # It may be reaped between the opening and the reading.
         return "gone"
 
 
